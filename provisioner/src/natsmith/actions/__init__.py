@@ -1,0 +1,1 @@
+"""SIGN: the verbs. They sequence, retry and stop; they format nothing."""

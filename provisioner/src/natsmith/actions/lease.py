@@ -1,0 +1,137 @@
+"""The lock of an account: one run writes at a time, and a dead one does not block the next.
+
+FACTS of the server that it is built on: create-if-absent and compare-and-set on a key with a time to live;
+a purge of the holder's own revision never hits a newer holder. The server has no compare-and-set for configurations,
+so a run also asks its own clock before each write whether its lease still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from natsmith.actions.state import STREAM, SUBJECT
+from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Refused, Server
+from natsmith.errors import NatsmithError, NotReady, StoppedHalfway
+from natsmith.log import Log
+from natsmith.model.outcome import Holder
+
+KEY = SUBJECT + "lock"
+SECONDS = 15
+"""How long a lease lives without a renewal."""
+
+MARGIN = 6.0
+"""No write begins when less of the lease is left: a request waits at most 5 seconds for its answer."""
+
+POLL_SECONDS = 0.5
+"""How often a waiting run asks whether the lock is free: neither a purge nor an expiry is announced."""
+
+
+def clock() -> float:
+    """Return seconds that go on while a process is stopped and, where the system can tell, while the machine sleeps."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+
+class Lease:
+    """A held lock."""
+
+    def __init__(self, server: Server, holder: Holder, *, seconds: int) -> None:
+        self._server = server
+        self._payload = json.dumps({"owner": holder.owner, "who": holder.who, "since": holder.since}).encode()
+        self._seconds = seconds
+        self._revision = 0
+        self._until = 0.0
+        self._lost = ""
+
+    async def take(self) -> bool:
+        """Take the lock if nobody holds it."""
+        return await self._write(expect=0)
+
+    async def renew(self) -> None:
+        """Hold the lock for another whole time; if it is not ours any more, remember that."""
+        try:
+            if not await self._write(expect=self._revision):
+                self._lost = "another run took the lock over"
+        except NatsmithError:
+            pass  # the lease runs on; check() stops the run when it is nearly over
+
+    async def _write(self, *, expect: int) -> bool:
+        began = clock()
+        try:
+            self._revision = await self._server.publish(KEY, self._payload, expect=expect, ttl=self._seconds)
+        except Refused as refusal:
+            if refusal.code == WRONG_LAST_SEQUENCE:
+                return False
+            raise
+        self._until = began + self._seconds
+        return True
+
+    def check(self) -> None:
+        """Raise StoppedHalfway unless there is enough of the lease left for one write."""
+        margin = min(MARGIN, self._seconds / 2)
+        if not self._lost and clock() > self._until - margin:
+            self._lost = f"its lease of {self._seconds} s could not be renewed in time"
+        if self._lost:
+            raise StoppedHalfway(
+                f"this run lost its lock: {self._lost}. Nothing more was written; run the same command again to go on"
+            )
+
+    async def release(self) -> None:
+        """Give the lock back, unless a newer holder has it."""
+        with contextlib.suppress(NatsmithError, Refused):
+            await self._server.purge_stream(STREAM, subject=KEY, before=self._revision + 1)
+
+
+async def holder(server: Server) -> Holder | None:
+    """Return who holds the lock."""
+    message = await server.last(STREAM, KEY)
+    if message is None:
+        return None
+    try:
+        read = json.loads(message.payload)
+        return Holder(owner=str(read["owner"]), who=str(read["who"]), since=str(read["since"]))
+    except (ValueError, KeyError, TypeError):
+        return Holder(owner="somebody", who="unknown", since=message.time)
+
+
+@asynccontextmanager
+async def held(
+    server: Server, mine: Holder, *, log: Log, timeout: float, seconds: int = SECONDS
+) -> AsyncIterator[Lease]:
+    """Hold the account's lock for a block; wait at most *timeout* seconds for whoever holds it."""
+    lease = Lease(server, mine, seconds=seconds)
+    deadline = clock() + timeout
+    told = None
+    while not await lease.take():
+        other = await holder(server)
+        if other and other != told:
+            log.info("lock.waiting", held_by=other.owner, who=other.who, since=other.since)
+            told = other
+        if clock() > deadline:
+            name = f"{other.owner} ({other.who}, since {other.since})" if other else "another run"
+            raise NotReady(
+                f"the account is locked by {name}, for longer than the {timeout:g} s that --timeout allows: "
+                "wait for that run to end; a dead one lets go by itself after "
+                f"{seconds} s"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+    renewal = asyncio.create_task(_renew(lease, seconds))
+    try:
+        yield lease
+    finally:
+        renewal.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await renewal
+        await lease.release()
+
+
+async def _renew(lease: Lease, seconds: int) -> None:
+    while True:
+        # Time itself is what is awaited: three renewals fit in a lease.
+        await asyncio.sleep(seconds / 3)
+        await lease.renew()

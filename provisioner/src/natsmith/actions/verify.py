@@ -1,0 +1,186 @@
+"""Proving expiry: by the age of what is there, by a canary in a twin, or by a canary in the bucket itself."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Literal
+
+from natsmith.actions.lease import clock
+from natsmith.actions.observe import in_parallel
+from natsmith.adapters.server import Config, Refused, Server
+from natsmith.errors import StoppedHalfway
+from natsmith.log import Log
+from natsmith.model.desired import Resource
+from natsmith.model.observed import Found, Observed
+from natsmith.model.outcome import Proof
+from natsmith.model.resources import BUCKET, CONSUMER
+from natsmith.model.units import NANOS, parse_time
+
+SLACK_SECONDS = 5
+"""How late an expiry may be: the server looks for expired messages in intervals of its own."""
+
+CANARY = "natsmith_canary"
+TWIN_SECONDS = 2
+KEY_SECONDS = 1
+LEFT_BEHIND = timedelta(minutes=10)
+"""A twin older than this belongs to a run that was killed."""
+
+POLL_SECONDS = 0.05
+"""How often a canary is looked for: without markers the server does not announce an expiry."""
+
+TWINS_AT_ONCE = 8
+
+
+def passive(found: Found) -> Proof:
+    """Return what the oldest message says, by the server's own clock."""
+    ttl = _ttl(found)
+    if not found.messages:
+        return Proof(title=found.title, how="passive", result="not observed", ttl=ttl, text="it is empty")
+    age = (parse_time(found.now) - parse_time(found.first_time)).total_seconds()
+    fails = age > ttl + SLACK_SECONDS
+    text = f"the oldest of {found.messages} entries is {age:.1f} s old, its time to live is {ttl} s"
+    return Proof(
+        title=found.title,
+        how="passive",
+        result="fails" if fails else "holds",
+        ttl=ttl,
+        seconds=round(age, 3),
+        text=text,
+    )
+
+
+def expiring(wanted: Iterable[Resource], observed: Observed) -> list[Found]:
+    """Return the wanted objects that the server lets expire by age."""
+    found = (observed.objects.get(each.id) for each in wanted if each.kind is not CONSUMER)
+    return [each for each in found if each and _ttl(each)]
+
+
+def keyed(wanted: Iterable[Resource], observed: Observed) -> list[Found]:
+    """Return the wanted buckets whose keys may name their own time to live."""
+    found = (observed.objects.get(each.id) for each in wanted if each.kind is BUCKET)
+    return [each for each in found if each and each.get("perKeyTTL")]
+
+
+async def prove(server: Server, objects: list[Found], *, log: Log) -> list[Proof]:
+    """Return how long a canary lives in a short-lived twin of each object: its configuration with a short time to live."""
+    await _sweep(server)
+    log.info("prove.started", objects=len(objects), how="twin")
+    nested = await in_parallel(lambda found: _in_twin(server, found), objects, at_once=TWINS_AT_ONCE)
+    return [proof for proofs in nested for proof in proofs]
+
+
+async def prove_in_place(server: Server, buckets: list[Found], *, log: Log) -> list[Proof]:
+    """Return how long a canary lives in each bucket itself, waiting its real time to live."""
+    log.info("prove.started", objects=len(buckets), how="in place", longest_seconds=max(map(_ttl, buckets), default=0))
+
+    async def one(found: Found) -> Proof:
+        subject = f"$KV.{found.name}.{CANARY}_{secrets.token_hex(4)}"
+        lived = await _lived(server, found.stream, subject, limit=_ttl(found) + SLACK_SECONDS)
+        if lived is None:
+            await server.purge_stream(found.stream, subject=subject)
+        return _judged(found, "in place", _ttl(found), lived, "a canary in the bucket itself")
+
+    return list(await in_parallel(one, buckets))
+
+
+async def _in_twin(server: Server, found: Found) -> list[Proof]:
+    info = await server.stream(found.stream)
+    if info is None:
+        return []
+    token = secrets.token_hex(6)
+    config = twin(info.config, token)
+    own_time = bool(config.get("allow_msg_ttl"))
+    name = config["name"]
+    try:
+        await server.create_stream(config)
+    except Refused as refusal:
+        raise StoppedHalfway(
+            f"{found.title}: no twin could be made to prove its expiry: {refusal}. "
+            "Make room for one more stream in the account, or use --in-place"
+        ) from refusal
+    try:
+        subject = f"$KV.{CANARY}.{token}."
+        waits = []
+        if _ttl(found):
+            waits.append(_lived(server, name, subject + "aged", limit=TWIN_SECONDS + SLACK_SECONDS))
+        if own_time:
+            waits.append(_lived(server, name, subject + "own", limit=KEY_SECONDS + SLACK_SECONDS, ttl=KEY_SECONDS))
+        lives = list(await asyncio.gather(*waits))
+    finally:
+        await server.delete_stream(name)
+    proofs = []
+    if _ttl(found):
+        proofs.append(_judged(found, "twin", TWIN_SECONDS, lives.pop(0), "a canary in its twin"))
+    if own_time:
+        proofs.append(_judged(found, "twin", KEY_SECONDS, lives.pop(0), "a canary with a time of its own in its twin"))
+    return proofs
+
+
+def twin(config: Config, token: str) -> Config:
+    """Return *config* for a stream of the same make that holds nothing and expires soon."""
+    left_out = {
+        "mirror",
+        "sources",
+        "republish",
+        "subject_transform",
+        "sealed",
+        "first_seq",
+        "metadata",
+        "consumer_limits",
+    }
+    result = {key: value for key, value in config.items() if key not in left_out}
+    return result | {
+        "name": f"{CANARY}_{token}",
+        "subjects": [f"$KV.{CANARY}.{token}.>"],
+        "retention": "limits",
+        "max_bytes": -1 if config.get("max_bytes", -1) < 0 else min(config["max_bytes"], 2**20),
+        "max_age": TWIN_SECONDS * NANOS if config.get("max_age") else 0,
+        "duplicate_window": NANOS,
+        "metadata": {"natsmith.canary": "deleted when its proof is done"},
+    }
+
+
+async def _lived(server: Server, stream: str, subject: str, *, limit: float, ttl: int | None = None) -> float | None:
+    """Return how many seconds a canary lived, or None if it was still there after *limit*."""
+    began = clock()
+    sequence = await server.publish(subject, b"canary", ttl=ttl)
+    while clock() - began <= limit:
+        message = await server.last(stream, subject)
+        if message is None or message.sequence != sequence:  # gone, or only its marker is left
+            return round(clock() - began, 3)
+        await asyncio.sleep(POLL_SECONDS)
+    return None
+
+
+def _judged(found: Found, how: Literal["twin", "in place"], ttl: int, lived: float | None, what: str) -> Proof:
+    holds = lived is not None and ttl - 0.5 <= lived <= ttl + SLACK_SECONDS
+    text = (
+        f"{what} with {ttl} s to live was still there after {ttl + SLACK_SECONDS} s"
+        if lived is None
+        else f"{what} with {ttl} s to live was gone after {lived:.2f} s"
+    )
+    return Proof(
+        title=found.title,
+        how=how,
+        result="holds" if holds else "fails",
+        ttl=ttl,
+        seconds=lived,
+        text=text,
+    )
+
+
+async def _sweep(server: Server) -> None:
+    """Delete the twins that killed runs left behind."""
+    for info in await server.streams():
+        name = info.config["name"]
+        if name.startswith(CANARY + "_") and parse_time(info.now) - parse_time(info.created) > LEFT_BEHIND:
+            await server.delete_stream(name)
+
+
+def _ttl(found: Found) -> int:
+    name = "ttlSeconds" if "ttlSeconds" in found.kind.by_name else "maxAgeSeconds"
+    raw = found.config.get("max_age")
+    return int(raw / NANOS) if isinstance(raw, int) and raw > 0 else int(found.get(name))

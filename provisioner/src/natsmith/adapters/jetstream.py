@@ -1,0 +1,252 @@
+"""A NATS account by the server's own JSON API, over ``link``.
+
+nats-py's JetStream classes drop fields they do not know, so requests are written here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+from natsmith.adapters import answers
+from natsmith.adapters.connecting import Waiting
+from natsmith.adapters.connections import Connection
+from natsmith.adapters.link import Link
+from natsmith.adapters.server import (
+    CONSUMER_NOT_FOUND,
+    NO_MESSAGE,
+    STREAM_NOT_FOUND,
+    Account,
+    Config,
+    ConsumerInfo,
+    Message,
+    Refused,
+    StreamInfo,
+)
+from natsmith.errors import DecisionNeeded, NotReady
+from natsmith.log import Log
+
+NO_JETSTREAM = 10039
+PASSING = {10008, 10009, 10076}
+"""What the server says while there is no leader yet, while another server leads, and before JetStream runs."""
+
+OLDEST_LEVEL = 1
+"""The API level of 2.11; older servers have none."""
+
+COUNTING_SECONDS = 10
+"""How long a consumer that only counts may outlive a run that died before it was deleted."""
+
+Entry = TypeVar("Entry")
+
+
+class JetStream:
+    """One account on one server; see ``server.Server``."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def close(self) -> None:
+        """End the connection; requests that still wait fail."""
+        await self._link.close()
+
+    async def __aenter__(self) -> JetStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one request may take."""
+        return self._link.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        self._link.timeout = seconds
+
+    async def _ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        payload = b"" if body is None else json.dumps(body).encode()
+        answer: dict[str, Any] = json.loads(await self._link.send(f"$JS.API.{call}", payload))
+        refused = answers.refusal(call, answer)
+        if refused is None:
+            return answer
+        if refused.code in PASSING:
+            raise NotReady(
+                f"{self._link.where} cannot answer {call} now: {refused}. Run the same command again"
+            ) from refused
+        raise refused
+
+    async def _find(
+        self, call: str, body: Mapping[str, Any] | None = None, *, absent: tuple[int, ...] = (STREAM_NOT_FOUND,)
+    ) -> dict[str, Any] | None:
+        """Return the answer, or None where what it is about is not there."""
+        try:
+            return await self._ask(call, body)
+        except Refused as refused:
+            if refused.code in absent:
+                return None
+            raise
+
+    async def _listing(self, call: str, key: str, convert: Callable[[answers.Answer], Entry]) -> list[Entry]:
+        """Return all entries of a listing: the first page tells how many there are, the others are asked for at once."""
+
+        async def page(offset: int) -> tuple[list[Entry], int]:
+            answer = await self._find(call, {"offset": offset})
+            if answer is None:
+                return [], 0
+            missing = answer.get("missing")
+            if missing:
+                # Only a cluster says so. Taken for absent, they would be planned as new.
+                names = ", ".join(missing)
+                raise NotReady(f"{self._link.where} cannot reach {names} now: a server of the cluster may be down")
+            return [convert(each) for each in answer[key] or []], answer["total"]
+
+        first, total = await page(0)
+        offsets = range(len(first), total, len(first)) if first else range(0)
+        rest = await asyncio.gather(*(page(offset) for offset in offsets))
+        return [*first, *itertools.chain.from_iterable(entries for entries, _ in rest)]
+
+    async def account(self) -> Account:
+        """Return the server's version and the account's limits."""
+        greeting = self._link.greeting
+        return answers.account(
+            await self._ask("INFO"), version=greeting.get("version", ""), clustered=bool(greeting.get("cluster"))
+        )
+
+    async def streams(self) -> list[StreamInfo]:
+        """Return every stream of the account."""
+        found = await self._listing("STREAM.LIST", "streams", answers.stream)
+        # A stream that is created meanwhile shifts another one into the next page as well.
+        return list({each.config["name"]: each for each in found}.values())
+
+    async def stream(self, name: str) -> StreamInfo | None:
+        """Return one stream, or None where there is none."""
+        answer = await self._find(f"STREAM.INFO.{name}")
+        return answers.stream(answer) if answer else None
+
+    async def create_stream(self, config: Config) -> StreamInfo:
+        """Create a stream."""
+        return answers.stream(await self._ask(f"STREAM.CREATE.{config['name']}", config))
+
+    async def update_stream(self, config: Config) -> StreamInfo:
+        """Make *config* the whole configuration of a stream."""
+        return answers.stream(await self._ask(f"STREAM.UPDATE.{config['name']}", config))
+
+    async def delete_stream(self, name: str) -> None:
+        """Delete a stream."""
+        await self._find(f"STREAM.DELETE.{name}")
+
+    async def purge_stream(self, name: str, *, subject: str = "", before: int = 0) -> int:
+        """Remove messages of a stream."""
+        which = ({"filter": subject} if subject else {}) | ({"seq": before} if before else {})
+        return int((await self._ask(f"STREAM.PURGE.{name}", which)).get("purged", 0))
+
+    async def consumers(self, stream: str) -> list[ConsumerInfo]:
+        """Return every consumer of a stream; a stream that is gone has none."""
+        found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
+        return list({each.name: each for each in found}.values())
+
+    async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
+        """Create or update a consumer."""
+        body = {"stream_name": stream, "config": config, "action": verb}
+        return answers.consumer(await self._ask(f"CONSUMER.CREATE.{stream}.{config['durable_name']}", body))
+
+    async def delete_consumer(self, stream: str, name: str) -> None:
+        """Delete a consumer."""
+        await self._find(f"CONSUMER.DELETE.{stream}.{name}", absent=(STREAM_NOT_FOUND, CONSUMER_NOT_FOUND))
+
+    async def subject_counts(self, stream: str) -> Mapping[str, int]:
+        """Return how many messages each subject holds; a stream that is gone holds none."""
+        counts: dict[str, int] = {}
+        offset = 0
+        while True:
+            answer = await self._find(f"STREAM.INFO.{stream}", {"subjects_filter": ">", "offset": offset})
+            page = (answer["state"].get("subjects") if answer else None) or {}
+            counts |= page
+            offset += len(page)
+            if not answer or not page or offset >= answer["total"]:
+                return counts
+
+    async def count_since(self, stream: str, time: str) -> int | None:
+        """Return how many messages are not older than *time*: what a consumer that begins there has before it."""
+        name = f"natsmith-count-{secrets.token_hex(8)}"
+        config = {
+            "name": name,
+            "deliver_policy": "by_start_time",
+            "opt_start_time": time,
+            "ack_policy": "none",
+            "headers_only": True,
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": COUNTING_SECONDS * 10**9,
+        }
+        body = {"stream_name": stream, "config": config, "action": "create"}
+        try:
+            answer = await self._ask(f"CONSUMER.CREATE.{stream}.{name}", body)
+        except Refused:
+            return None  # a work queue lets nobody look, and a stream may have all the consumers it allows
+        await self.delete_consumer(stream, name)
+        return int(answer["num_pending"])
+
+    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+        """Store a message and return its sequence."""
+        headers = {} if expect is None else {"Nats-Expected-Last-Subject-Sequence": str(expect)}
+        if ttl is not None:
+            headers["Nats-TTL"] = f"{ttl}s"
+        answer = json.loads(await self._link.send(subject, payload, headers or None))
+        refused = answers.refusal(f"publish on {subject}", answer)
+        if refused:
+            raise refused
+        return int(answer["seq"])
+
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """Return the newest message of a subject, or None."""
+        about = {"last_by_subj": subject}
+        answer = await self._find(f"STREAM.MSG.GET.{stream}", about, absent=(STREAM_NOT_FOUND, NO_MESSAGE))
+        return answers.message(answer) if answer else None
+
+
+async def connect(connection: Connection, *, timeout: float, log: Log) -> JetStream:
+    """Return the account of *connection*, waiting at most *timeout* seconds for a server that still begins."""
+    waiting = Waiting(connection, log)
+    link = Link(connection, waiting)
+    server = JetStream(link)
+    try:
+        async with asyncio.timeout(timeout):
+            await link.open()
+            account = await _ready_account(server, waiting)
+    except TimeoutError:
+        await link.close()
+        raise waiting.given_up(timeout) from waiting.error
+    except BaseException:
+        await link.close()
+        raise
+    if account.level < OLDEST_LEVEL:
+        await link.close()
+        raise DecisionNeeded(
+            f"{link.where} is nats-server {account.version}, but natsmith needs 2.11 or later: upgrade the server"
+        )
+    return server
+
+
+async def _ready_account(server: JetStream, waiting: Waiting) -> Account:
+    """Return the account as soon as JetStream tells about it."""
+    pause = 0.1
+    while True:
+        try:
+            return await server.account()
+        except NotReady as error:
+            waiting.because(error, "JetStream does not answer yet", "Check that JetStream is on, and the server's log")
+        except Refused as error:
+            if error.code == NO_JETSTREAM:
+                cure = "Enable JetStream for this account, or connect as a user of one that has it"
+                waiting.because(error, "the account has no JetStream", cure, family=DecisionNeeded)
+            else:
+                waiting.because(error, str(error), "Check the server's log")
+        # Nothing announces that JetStream has a leader; connect's timeout bounds the wait.
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 1.0)

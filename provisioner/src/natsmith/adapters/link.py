@@ -1,0 +1,190 @@
+"""The connection to a server: requests go out, answers come back. The only module that imports ``nats``.
+
+nats-py's exceptions, its callbacks and its habit of printing end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import nats.aio.client
+import nats.aio.msg
+import nats.errors
+
+from natsmith.adapters.connecting import Waiting, check_files, ssl_context, user_of
+from natsmith.adapters.connections import Connection
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
+
+REQUEST_SECONDS = 5.0
+RETRY_SECONDS = 0.25
+"""Between two attempts to connect."""
+
+ATTEMPT_SECONDS = 2
+NO_RESPONDERS = "503"
+
+
+class Link:
+    """One connection, and the requests that wait for their answers on it."""
+
+    def __init__(self, connection: Connection, waiting: Waiting) -> None:
+        self.timeout = REQUEST_SECONDS
+        """Seconds that one request may take."""
+
+        self.where = connection.shown
+        self.who = user_of(connection)
+        self._connection = connection
+        self._waiting = waiting
+        self._client = nats.aio.client.Client()
+        self._opened = False
+        self._up = asyncio.Event()
+        self._inbox = ""
+        self._tokens = itertools.count()
+        # A future gets its error as a result, never as an exception: one that nobody awaits any more must not end as
+        # asyncio's "exception was never retrieved".
+        self._pending: dict[str, tuple[str, asyncio.Future[nats.aio.msg.Msg | NatsmithError]]] = {}
+        self._broken: NatsmithError | None = None
+
+    @property
+    def greeting(self) -> dict[str, Any]:
+        """What the server told when it was connected to."""
+        # nats-py shows the version in a type of its own and the cluster not at all.
+        greeting: dict[str, Any] = self._client._server_info
+        return greeting
+
+    async def open(self) -> None:
+        """Connect, for as long as it takes: whoever calls sets the limit."""
+        options = self._options()
+        self._opened = True
+        await self._client.connect(**options)
+        asked_tls = "tls" in options or self._connection.server.startswith("tls://")
+        if asked_tls and not self.greeting.get("tls_required"):
+            raise DecisionNeeded(
+                f"{self.where} does not speak TLS, but the connection asks for it: turn it on there, or leave it out here"
+            )
+        self._up.set()
+        # One inbox for all answers.
+        self._inbox = self._client.new_inbox() + "."
+        await self._client.subscribe(self._inbox + "*", cb=self._answered)
+
+    async def close(self) -> None:
+        """End the connection; requests that still wait fail."""
+        if self._opened:
+            await self._client.close()
+
+    async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> bytes:
+        """Return the answer to one request; many may be under way at once."""
+        token = f"{self._inbox}{next(self._tokens)}"
+        future: asyncio.Future[nats.aio.msg.Msg | NatsmithError] = asyncio.get_running_loop().create_future()
+        self._pending[token] = (subject, future)
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._up.wait()
+                if self._broken:
+                    raise self._broken
+                await self._client.publish(subject, payload, reply=token, headers=headers)
+                answer = await future
+        except TimeoutError:
+            raise NotReady(
+                f"{self.where} did not answer {subject} within {self.timeout:g} s: run the same command again"
+            ) from None
+        except nats.errors.Error as error:
+            raise NotReady(f"{subject} could not be sent to {self.where}: {error}") from error
+        finally:
+            del self._pending[token]
+        if isinstance(answer, NatsmithError):
+            raise answer
+        if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
+            raise NotReady(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
+        return bytes(answer.data)
+
+    def _options(self) -> dict[str, Any]:
+        connection = self._connection
+        check_files(connection)
+        servers = [each.strip() for each in connection.server.split(",") if each.strip()]
+        try:
+            for each in servers:
+                nats.aio.client.Client._parse_server_uri(each)
+        except nats.errors.Error as error:
+            raise WrongValues(f"{self.where!r} is not the address of a server: write nats://host:4222") from error
+        options: dict[str, Any] = {
+            "servers": servers,
+            "name": "natsmith",
+            "user": connection.user or None,
+            "password": connection.password if connection.user else None,
+            "token": connection.token or None,
+            "user_credentials": connection.creds or None,
+            "nkeys_seed": connection.nkey or None,
+            "inbox_prefix": connection.inbox_prefix.rstrip(".") or "_INBOX",
+            "connect_timeout": ATTEMPT_SECONDS,
+            "reconnect_time_wait": RETRY_SECONDS,
+            "max_reconnect_attempts": -1,
+            # Nothing is kept for later: a request that was given up must not reach the server after a reconnect.
+            "pending_size": 0,
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_disconnected,
+            "reconnected_cb": self._on_reconnected,
+            "closed_cb": self._on_closed,
+        }
+        context = ssl_context(connection)
+        return options if context is None else options | {"tls": context}
+
+    async def _answered(self, msg: nats.aio.msg.Msg) -> None:
+        waiting = self._pending.get(msg.subject)
+        if waiting and not waiting[1].done():
+            waiting[1].set_result(msg)
+
+    async def _on_error(self, error: Exception) -> None:
+        text = str(error)
+        if "permissions violation" in text:
+            self._denied(text)
+        elif not self._up.is_set():
+            self._waiting.because(error)
+
+    async def _on_disconnected(self) -> None:
+        self._up.clear()
+        lost = NotReady(f"the connection to {self.where} was lost before it answered: run the same command again")
+        self._fail(lambda subject: lost)
+
+    async def _on_reconnected(self) -> None:
+        self._up.set()
+
+    async def _on_closed(self) -> None:
+        reason = self._client.last_error
+        self._broken = NotReady(f"the connection to {self.where} ended{f': {reason}' if reason else ''}")
+        self._up.set()
+
+    def _denied(self, violation: str) -> None:
+        """Fail the requests that the server's asynchronous *violation* is about; it names a subject in lower case."""
+        denied = violation.split('"')[1] if '"' in violation else ""
+        inbox = self._inbox + "*"
+        if "for subscription" in violation and denied == inbox.lower():
+            broken = self._broken = DecisionNeeded(
+                f"{self.who} may not receive answers on {inbox} at {self.where}: "
+                "grant subscribe there, or set the inbox prefix that the user may subscribe to"
+            )
+            self._fail(lambda subject: broken)
+        elif "for publish" in violation:
+            self._fail(lambda subject: self._forbidden(subject) if subject.lower() == denied else None)
+
+    def _forbidden(self, subject: str) -> DecisionNeeded:
+        return DecisionNeeded(
+            f"{self.who} may not publish on {subject} at {self.where}: grant that user publish on {_grant(subject)}"
+        )
+
+    def _fail(self, why: Callable[[str], NatsmithError | None]) -> None:
+        for subject, future in self._pending.values():
+            error = why(subject)
+            if error and not future.done():
+                future.set_result(error)
+
+
+def _grant(subject: str) -> str:
+    """Return *subject* as a permission for every object: an API call's verb without names."""
+    words = subject.split(".")
+    if words[:2] != ["$JS", "API"]:
+        return subject
+    verb = 5 if words[2:4] == ["STREAM", "MSG"] else 4
+    return ".".join([*words[:verb], *("*" for _ in words[verb:])])

@@ -1,0 +1,145 @@
+"""The narrow door to a NATS account: what the verbs need of a server, and nothing else.
+
+``jetstream.JetStream`` is the real one; ``tests/memory.py`` is an honest fake. One contract suite holds both to this page.
+Configurations travel as the server's own JSON, so that a field nobody here knows arrives unharmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from natsmith.model.observed import Limits
+
+Config: TypeAlias = dict[str, Any]
+"""A stream's or consumer's configuration in the server's own JSON."""
+
+
+class Refused(Exception):
+    """The server understood and said no."""
+
+    def __init__(self, *, request: str, code: int, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+        self.request = request
+        """The API call, such as ``STREAM.UPDATE.KV_sessions``."""
+        self.code = code
+        """The server's ``err_code``."""
+        self.text = text
+
+
+WRONG_LAST_SEQUENCE = 10071
+STREAM_NOT_FOUND = 10059
+CONSUMER_NOT_FOUND = 10014
+NO_MESSAGE = 10037
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account as the server sees it."""
+
+    version: str
+    level: int
+    clustered: bool
+    limits: Limits
+    streams: int = 0
+    consumers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamInfo:
+    """A stream and its state."""
+
+    config: Config
+    created: str = ""
+    messages: int = 0
+    bytes: int = 0
+    first_sequence: int = 0
+    last_sequence: int = 0
+    first_time: str = ""
+    consumers: int = 0
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerInfo:
+    """A consumer and its state."""
+
+    stream: str
+    name: str
+    config: Config
+    created: str = ""
+    delivered: int = 0
+    """The stream sequence of the newest message it has handed out."""
+
+    ack_floor: int = 0
+    pending: int = 0
+    ack_pending: int = 0
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A stored message."""
+
+    subject: str
+    sequence: int
+    time: str
+    payload: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Server(Protocol):
+    """One account on one server.
+
+    A method raises ``Refused`` when the server says no, ``errors.NotReady`` when it does not answer in time,
+    and ``errors.DecisionNeeded`` when the user may not ask.
+    """
+
+    async def account(self) -> Account:
+        """Return the server's version and the account's limits."""
+
+    async def streams(self) -> list[StreamInfo]:
+        """Return every stream of the account."""
+
+    async def stream(self, name: str) -> StreamInfo | None:
+        """Return one stream, or None where there is none."""
+
+    async def create_stream(self, config: Config) -> StreamInfo:
+        """Create a stream. An existing one with the very same configuration is returned as it is."""
+
+    async def update_stream(self, config: Config) -> StreamInfo:
+        """Make *config* the whole configuration of an existing stream."""
+
+    async def delete_stream(self, name: str) -> None:
+        """Delete a stream, its messages and its consumers; one that is gone already is no error."""
+
+    async def purge_stream(self, name: str, *, subject: str = "", before: int = 0) -> int:
+        """Remove messages of *subject* with a sequence below *before* (0: all) and return how many."""
+
+    async def consumers(self, stream: str) -> list[ConsumerInfo]:
+        """Return every consumer of a stream."""
+
+    async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
+        """Create or update the consumer that ``config["durable_name"]`` names."""
+
+    async def delete_consumer(self, stream: str, name: str) -> None:
+        """Delete a consumer; one that is gone already is no error."""
+
+    async def subject_counts(self, stream: str) -> Mapping[str, int]:
+        """Return how many messages each subject of a stream holds."""
+
+    async def count_since(self, stream: str, time: str) -> int | None:
+        """Return how many messages were stored at or after *time*, or None where the stream does not let anyone ask."""
+
+    async def publish(
+        self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None
+    ) -> int:
+        """Store a message and return its sequence.
+
+        With *expect*, only if the subject's newest message has that sequence (0: has none): else ``Refused`` with
+        ``WRONG_LAST_SEQUENCE``. With *ttl*, the message goes after that many seconds.
+        """
+
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """Return the newest message of a subject, or None."""

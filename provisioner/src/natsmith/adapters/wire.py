@@ -1,0 +1,168 @@
+"""Between the model and the server's JSON. Pure: the same object always makes the same request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+
+from natsmith.adapters.server import Config, ConsumerInfo, StreamInfo
+from natsmith.model.desired import Resource
+from natsmith.model.kind import Kind
+from natsmith.model.observed import Applied, Found
+from natsmith.model.resources import CONSUMER, KINDS, kind_of_stream
+from natsmith.model.units import Json
+
+OWNER = "natsmith.owner"
+APPLIED = "natsmith.applied"
+FORMAT = 1
+"""The format of what ``APPLIED`` holds; a reader refuses a higher one."""
+
+_OURS = "natsmith."
+_SERVERS = "_nats."
+
+
+def encode(desired: Resource, owner: str, over: Config | None = None, dropped: Collection[str] = ()) -> Config:
+    """Return the whole configuration that makes an object what *desired* says.
+
+    *over* is the server's present configuration: what the model does not know is kept from it, except the raw
+    fields in *dropped*, and latches that *desired* does not mention stay as they are.
+    """
+    kind = desired.kind
+    result: Config = {key: value for key, value in (over or {}).items() if key not in dropped}
+    for field in kind.fields:
+        value = desired.get(field.name)
+        if field.latch and over and over.get(field.api) and not field.pinned:
+            value = True
+        raw = field.type.encode(value)
+        if raw is None or (field.level and value == field.default):
+            # A field that an older server does not know is only sent when it says something.
+            result.pop(field.api, None)
+        else:
+            result[field.api] = raw
+    metadata = {key: value for key, value in (over or {}).get("metadata", {}).items() if not key.startswith(_SERVERS)}
+    known = applied_of(metadata)
+    for key in known.settings.get("metadata", {}) if known else ():
+        metadata.pop(key, None)
+    result.update(desired.config)
+    result["metadata"] = metadata | result.get("metadata", {}) | stamp(desired, owner)
+    if kind is CONSUMER:
+        result.pop("filter_subject", None)  # filter_subjects says the same and more
+        result |= {"durable_name": desired.name, "name": desired.name}
+    else:
+        result["name"] = desired.stream
+        if result.get("mirror"):
+            result.pop("subjects", None)  # the server refuses a mirror with subjects
+    return result
+
+
+def stamp(desired: Resource, owner: str) -> dict[str, str]:
+    """Return the metadata that says whose the object is and what was applied."""
+    return {OWNER: owner, APPLIED: json.dumps(remembered(desired), sort_keys=True, separators=(",", ":"))}
+
+
+def remembered(desired: Resource) -> dict[str, Json]:
+    """Return what is remembered of an applied object, to tell drift from changed values later."""
+    memory: dict[str, Json] = {"v": FORMAT}
+    if desired.settings:
+        memory["settings"] = desired.settings
+    if desired.config:
+        memory["config"] = desired.config
+    return memory
+
+
+def applied_of(metadata: Mapping[str, str]) -> Applied | None:
+    """Return what an object's metadata says that natsmith last made of it."""
+    if OWNER not in metadata:
+        return None
+    return applied(metadata[OWNER], metadata.get(APPLIED, ""))
+
+
+def applied(owner: str, memory: str) -> Applied:
+    """Return the memory of an applied object from its JSON; what cannot be read counts as nothing remembered."""
+    try:
+        read = json.loads(memory)
+        version = read["v"]
+    except (ValueError, KeyError, TypeError):
+        return Applied(owner=owner)
+    if not isinstance(version, int) or version > FORMAT:
+        return Applied(owner=owner, newer=version if isinstance(version, int) else FORMAT + 1)
+    settings, config = read.get("settings", {}), read.get("config", {})
+    if not isinstance(settings, dict) or not isinstance(config, dict):
+        return Applied(owner=owner)
+    return Applied(owner=owner, settings=settings, config=config)
+
+
+def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
+    """Return a stream as the model sees it: as *desired*'s kind, or as what its name and subjects say."""
+    name = info.config["name"]
+    kind, label = (
+        (desired.kind, desired.name) if desired else kind_of_stream(name, info.config.get("subjects", []))
+    )
+    settings, config, metadata = _decode(kind, label, info.config, desired)
+    return Found(
+        kind=kind,
+        name=label,
+        stream=name,
+        settings=settings,
+        config=config,
+        applied=applied_of(metadata),
+        created=info.created,
+        messages=info.messages,
+        bytes=info.bytes,
+        first_sequence=info.first_sequence,
+        last_sequence=info.last_sequence,
+        first_time=info.first_time,
+        now=info.now,
+        consumers=info.consumers,
+    )
+
+
+def decode_consumer(info: ConsumerInfo, desired: Resource | None = None) -> Found:
+    """Return a consumer as the model sees it."""
+    raw = dict(info.config)
+    if raw.get("filter_subject"):
+        raw["filter_subjects"] = [raw["filter_subject"]]
+    settings, config, metadata = _decode(CONSUMER, info.name, raw, desired)
+    return Found(
+        kind=CONSUMER,
+        name=info.name,
+        stream=info.stream,
+        settings=settings,
+        config=config,
+        applied=applied_of(metadata),
+        created=info.created,
+        delivered=info.delivered,
+        pending=info.pending,
+        ack_pending=info.ack_pending,
+        now=info.now,
+    )
+
+
+# Raw forms of "nobody said anything", per kind: most fields of most objects hold one, and need no decoding.
+_EMPTY: tuple[Json, ...] = (None, 0, -1, "", [], {})
+_SKIPPED = {"name", "durable_name", "filter_subject", "metadata"}
+_FIELDS = {id(kind): tuple((field, field.api) for field in kind.fields if field.api != "metadata") for kind in KINDS}
+
+
+def _decode(
+    kind: Kind, name: str, raw: Config, desired: Resource | None
+) -> tuple[dict[str, Json], dict[str, Json], Mapping[str, str]]:
+    passed = desired.config if desired else {}
+    overridden = desired.overridden if desired else frozenset()
+    settings: dict[str, Json] = {}
+    for field, api in _FIELDS[id(kind)]:
+        value = raw.get(api)
+        if value is None or field.name in overridden:
+            continue
+        decoded = field.type.decode(value)
+        if field.derived or field.named or decoded != field.default:
+            settings[field.name] = decoded
+    metadata: Mapping[str, str] = raw.get("metadata") or {}
+    theirs = {key: value for key, value in metadata.items() if not key.startswith((_OURS, _SERVERS))}
+    if theirs:
+        settings["metadata"] = theirs
+    known = kind.by_api
+    config = {
+        key: value for key, value in raw.items() if key not in _SKIPPED and (key in passed or key not in known)
+    }
+    return kind.normal(name, settings), config, metadata

@@ -1,0 +1,285 @@
+"""The verbs that speak to a server, from arguments to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from natsmith.actions import lease, state, verify
+from natsmith.actions.apply import apply, prepare, refuse_blocked
+from natsmith.actions.observe import observe
+from natsmith.adapters import connections, values
+from natsmith.adapters.connections import Connection
+from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.cli import screen
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
+from natsmith.log import Log
+from natsmith.model.change import Plan
+from natsmith.model.desired import Desired
+from natsmith.model.outcome import Outcome, Proof
+from natsmith.model.reading import read
+from natsmith.model.resources import BUCKET
+from natsmith.planning.check import check
+from natsmith.views import as_json, as_values, text
+
+LOCAL = "local"
+"""Who provisions when nobody says."""
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Run one verb."""
+    log = Log(format=args.log)
+    return await VERBS[args.verb](args, log)
+
+
+async def _plan(args: argparse.Namespace, log: Log) -> int:
+    desired = _desired(args)
+    plans = []
+    for account in _accounts(args, desired.accounts):
+        async with _server(args, account, log) as server:
+            plans.append(await _prepared(server, desired, account, args))
+    code = Exit.DONE
+    if any(plan.blocked for plan in plans):
+        code = Exit.DECISION_NEEDED
+    elif args.check and any(plan.changes for plan in plans):
+        code = Exit.DIFFERS
+    if args.output == "json":
+        screen.document(as_json.plans(plans, code))
+        return code
+    for warning in (warning for plan in plans for warning in plan.warnings):
+        log.warn(warning)
+    _show(plans)
+    screen.line(text.summary(plans, _command(args, plans)))
+    return code
+
+
+async def _apply(args: argparse.Namespace, log: Log) -> int:
+    desired = _desired(args)
+    owner = args.owner or desired.owner or LOCAL
+    accounts = _accounts(args, desired.accounts)
+    if len(accounts) > 1:
+        if args.expect:
+            raise WrongValues("--expect names one account's plan, but there are several: add --account")
+        # A refused plan changes nothing, in no account.
+        for account in accounts:
+            async with _server(args, account, log) as server:
+                made, _ = await prepare(server, desired, account=account, owner=owner)
+                refuse_blocked(made)
+    outcomes: list[Outcome] = []
+    for account in accounts:
+        async with _server(args, account, log) as server:
+            with screen.progress(f"account {account}") as progress:
+                outcome = await apply(
+                    server,
+                    desired,
+                    account=account,
+                    owner=owner,
+                    log=log,
+                    timeout=args.timeout,
+                    expect=args.expect,
+                    progress=progress,
+                )
+            outcomes.append(outcome)
+            if not outcome.complete:
+                break
+    return _applied(args, outcomes)
+
+
+def _applied(args: argparse.Namespace, outcomes: list[Outcome]) -> int:
+    complete = all(each.complete for each in outcomes)
+    code = Exit.DONE if complete else Exit.STOPPED_HALFWAY
+    if args.output == "json":
+        screen.document(as_json.outcomes(outcomes, code))
+        return code
+    _show([each.plan for each in outcomes])
+    if complete:
+        screen.line(text.done(outcomes))
+        return code
+    for outcome in outcomes:
+        for change, why in outcome.failed:
+            print(f"error: {change.title}: {why}", file=sys.stderr)
+    done = sum(len(each.done) for each in outcomes)
+    left = sum(len(each.left) + len(each.failed) for each in outcomes)
+    print(
+        f"error: stopped halfway: {text.plural(done, 'change')} done, {left} not. "
+        "Mend what is named above and run the same command again: it goes on from here",
+        file=sys.stderr,
+    )
+    return code
+
+
+async def _verify(args: argparse.Namespace, log: Log) -> int:
+    desired = _desired(args)
+    results: list[tuple[Plan, list[Proof]]] = []
+    for account in _accounts(args, desired.accounts):
+        async with _server(args, account, log) as server:
+            plan = await _prepared(server, desired, account, args)
+            observed = await observe(server, desired, account=account)
+            wanted = desired.of(account)
+            expiring = verify.expiring(wanted, observed)
+            proofs = [verify.passive(each) for each in expiring]
+            if args.prove:
+                keyed = [each for each in verify.keyed(wanted, observed) if each not in expiring]
+                proofs += await verify.prove(server, expiring + keyed, log=log)
+            if args.in_place:
+                proofs += await verify.prove_in_place(
+                    server, [each for each in expiring if each.kind is BUCKET], log=log
+                )
+            results.append((plan, proofs))
+    failed = sum(proof.result == "fails" for _, proofs in results for proof in proofs)
+    differ = sum(len(plan.changes) for plan, _ in results)
+    code = Exit.DIFFERS if failed or differ else Exit.DONE
+    if args.output == "json":
+        screen.document(as_json.verified(results, code))
+        return code
+    _show([plan for plan, _ in results])
+    screen.table(text.proof_row(proof) for _, proofs in results for proof in proofs)
+    unseen = sum(proof.result == "not observed" for _, proofs in results for proof in proofs)
+    held = sum(proof.result == "holds" for _, proofs in results for proof in proofs)
+    screen.line(text.verdict(differ, failed, held, unseen, active=args.prove or args.in_place))
+    return code
+
+
+async def _status(args: argparse.Namespace, log: Log) -> int:
+    found = []
+    for account in _accounts(args, ()):
+        async with _server(args, account, log) as server:
+            observed = await observe(server, Desired(), account=account)
+            has_state = await server.stream(state.STREAM) is not None
+            holder = await lease.holder(server) if has_state else None
+            found.append((account, observed, holder, await state.outcomes(server)))
+    if args.output == "json":
+        screen.document(as_json.status(found))
+        return Exit.DONE
+    for account, observed, holder, pasts in found:
+        screen.table(text.status_rows(observed.objects.values()))
+        count = sum(1 for each in observed.objects.values() if each.applied)
+        if holder:
+            screen.line(text.holder(holder))
+        last = f"Last run: {text.past_row(pasts[0]).sentence}." if pasts else "No run is remembered."
+        screen.line(f"Account {account} on nats-server {observed.version}: {count} provisioned. {last}")
+    return Exit.DONE
+
+
+async def _export(args: argparse.Namespace, log: Log) -> int:
+    accounts = _accounts(args, ())
+    if len(accounts) > 1:
+        raise WrongValues("export prints one account, but --connections names several: add --account")
+    async with _server(args, accounts[0], log) as server:
+        observed = await observe(server, Desired(), account=accounts[0], everything=True)
+    document = as_values.values(observed)
+    if args.output == "json":
+        screen.document(document)
+    else:
+        print(as_values.as_yaml(document), end="")
+    return Exit.DONE
+
+
+async def _history(args: argparse.Namespace, log: Log) -> int:
+    found = []
+    for account in _accounts(args, ()):
+        async with _server(args, account, log) as server:
+            found.append((account, await state.outcomes(server)))
+    if args.output == "json":
+        screen.document(as_json.history(found))
+        return Exit.DONE
+    for account, pasts in found:
+        screen.table(text.past_row(past) for past in pasts)
+        screen.line(f"Account {account}: {text.plural(len(pasts), 'run')} remembered.")
+    return Exit.DONE
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace, Log], Awaitable[int]]] = {
+    "plan": _plan,
+    "apply": _apply,
+    "verify": _verify,
+    "status": _status,
+    "export": _export,
+    "history": _history,
+}
+
+
+def _desired(args: argparse.Namespace) -> Desired:
+    desired, problems = read(values.load(args.values, args.sets, stdin=sys.stdin.buffer))
+    problems += check(desired)
+    if problems:
+        raise WrongValues(*problems)
+    return desired
+
+
+def _accounts(args: argparse.Namespace, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the accounts that this run serves."""
+    have = tuple(connections.from_file(Path(args.connections))) if args.connections else ()
+    known = named or have or ("app",)
+    if args.account:
+        if named and args.account not in named:
+            raise WrongValues(f"--account is {args.account}, but the accounts of the values are {', '.join(named)}")
+        return (args.account,)
+    missing = [account for account in known if have and account not in have]
+    if missing:
+        raise DecisionNeeded(
+            f"--connections names no connection for {', '.join(missing)}: add it there, or pick an account with --account"
+        )
+    if len(known) > 1 and not have:
+        raise WrongValues(
+            f"the values have several accounts ({', '.join(known)}), but one connection serves one: "
+            "pick one with --account, or name each one's connection in a file with --connections"
+        )
+    return known
+
+
+def _connection(args: argparse.Namespace, account: str) -> Connection:
+    if args.connections:
+        known = connections.from_file(Path(args.connections))
+        if account not in known:
+            raise WrongValues(f"--account is {account}, but {args.connections} names only {', '.join(known)}")
+        return known[account]
+    return connections.from_environment(os.environ, args, home=Path.home())
+
+
+@asynccontextmanager
+async def _server(args: argparse.Namespace, account: str, log: Log) -> AsyncIterator[JetStream]:
+    server = await connect(_connection(args, account), timeout=args.timeout, log=log)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+async def _prepared(server: JetStream, desired: Desired, account: str, args: argparse.Namespace) -> Plan:
+    """Return the plan of a reading verb: without --owner, as the one who owns what the values name."""
+    owner = args.owner or desired.owner
+    if not owner:
+        observed = await observe(server, desired, account=account)
+        named = {each.id for each in desired.of(account)}
+        owners = {each.applied.owner for key, each in observed.objects.items() if key in named and each.applied}
+        owner = owners.pop() if len(owners) == 1 else LOCAL
+    made, _ = await prepare(server, desired, account=account, owner=owner)
+    return made
+
+
+def _show(plans: list[Plan]) -> None:
+    for plan in plans:
+        screen.table(text.rows(plan, several=len(plans) > 1))
+    for sentence in text.blocked(plans):
+        screen.line(sentence)
+
+
+def _command(args: argparse.Namespace, plans: list[Plan]) -> str:
+    """Return the apply that goes with a plan; connections come from the environment again."""
+    words = ["natsmith", "apply"]
+    for file in args.values:
+        words += ["-f", file]
+    for each in args.sets:
+        words += ["--set", each]
+    owners = {plan.owner for plan in plans}
+    if owners != {LOCAL} and len(owners) == 1:
+        words += ["--owner", owners.pop()]
+    if args.account:
+        words += ["--account", args.account]
+    return shlex.join(words)

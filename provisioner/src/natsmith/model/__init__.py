@@ -1,0 +1,1 @@
+"""SIGN: what things are. Values only: no I/O, no clock, no server."""

@@ -1,0 +1,105 @@
+"""What the server has: objects as they were found, and what an account may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from natsmith.model.desired import Id
+from natsmith.model.fields import Settings
+from natsmith.model.kind import Kind
+from natsmith.model.resources import CONSUMER
+from natsmith.model.units import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What natsmith last made of an object, as the object itself or the state bucket remembers it."""
+
+    owner: str
+    settings: Settings = field(default_factory=dict)
+    config: Mapping[str, Json] = field(default_factory=dict)
+    newer: int = 0
+    """The format's number where a later natsmith wrote it and this one cannot read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One object as the server has it."""
+
+    kind: Kind
+    name: str
+    stream: str
+    settings: Settings
+    config: Mapping[str, Json] = field(default_factory=dict)
+    """Raw fields that the model does not know, or that the values pass on raw."""
+
+    applied: Applied | None = None
+    stamped: bool = True
+    """Whether ``applied`` stands in the object's own metadata, not only in the state bucket."""
+
+    created: str = ""
+    messages: int = 0
+    bytes: int = 0
+    first_sequence: int = 0
+    last_sequence: int = 0
+    first_time: str = ""
+    """When the oldest message was stored, by the server's clock."""
+
+    now: str = ""
+    """The server's clock when it answered."""
+
+    consumers: int = 0
+    delivered: int = 0
+    """For a consumer: how many of the stream's messages it has handed out."""
+
+    pending: int = 0
+    ack_pending: int = 0
+
+    @property
+    def id(self) -> Id:
+        """What it is called on the server."""
+        return Id(self.stream, self.name if self.kind is CONSUMER else "")
+
+    @property
+    def label(self) -> str:
+        """Its name among objects of its kind."""
+        return str(self.id) if self.kind is CONSUMER else self.name
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.kind.word} {self.label}"
+
+    def get(self, name: str) -> Json:
+        """Return a setting, default included."""
+        return self.kind.get(self.name, self.settings, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the account may hold; -1 is no limit."""
+
+    memory: int = -1
+    storage: int = -1
+    streams: int = -1
+    consumers: int = -1
+    memory_stream: int = -1
+    storage_stream: int = -1
+    ack_pending: int = -1
+    max_bytes_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """One account on one server, read at one time."""
+
+    objects: Mapping[Id, Found] = field(default_factory=dict)
+    limits: Limits = Limits()
+    version: str = ""
+    level: int = 1
+    """The server's API level."""
+
+    clustered: bool = False
+    counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)
+    """Answers to the questions that a plan had about data: how many messages a change of a field would destroy."""

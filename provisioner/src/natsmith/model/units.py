@@ -1,0 +1,375 @@
+"""The types a setting can have: how a value is read, sent, recognised and shown.
+
+Inside natsmith a value is plain JSON: whole seconds, bytes, words, lists and maps of them.
+The server's own forms (nanoseconds, -1 for "no limit") exist only between ``encode`` and ``decode``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeAlias
+
+Json: TypeAlias = Any
+"""A JSON value. ``Any``, since every use narrows it first and a recursive alias would only add casts."""
+
+NANOS = 1_000_000_000
+LARGEST = 2**63 - 1
+LONGEST_SECONDS = LARGEST // NANOS
+
+
+class Ambiguous(str):
+    """A bare word in a values file that YAML readers take for different things, such as ``no`` or ``12:30``."""
+
+    __slots__ = ()
+
+
+class Type(Protocol):
+    """What a setting accepts, and its forms."""
+
+    def read(self, given: Json) -> Json:
+        """Return the value a user wrote in natsmith's form, or raise ValueError with what is wrong."""
+
+    def encode(self, value: Json) -> Json:
+        """Return the form the server takes; None leaves the field out."""
+
+    def decode(self, raw: Json) -> Json:
+        """Return natsmith's form of what the server shows."""
+
+    def schema(self) -> dict[str, Json]:
+        """Return the JSON Schema of what a user may write."""
+
+    def show(self, value: Json) -> str:
+        """Return the value as a person reads it."""
+
+
+def described(text: Json) -> str:
+    """Return *text* as it looked in the file, for an error message."""
+    if isinstance(text, Ambiguous):
+        return f"the bare word {str.__str__(text)}"
+    if isinstance(text, bool):
+        return "true" if text else "false"
+    if text is None:
+        return "nothing"
+    if isinstance(text, Mapping):
+        return "a map"
+    if isinstance(text, Sequence) and not isinstance(text, str):
+        return "a list"
+    return repr(text) if isinstance(text, str) else str(text)
+
+
+def whole(given: Json, *, least: int = 0, most: int = LARGEST, what: str = "a whole number") -> int:
+    """Return *given* as an int within bounds, or raise ValueError; 1e3 is the number 1000, as Helm has it."""
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise ValueError(f"is {described(given)}, but must be {what}")
+    if not least <= given <= most:
+        bounds = f"between {least} and {most}" if most != LARGEST else f"at least {least}"
+        raise ValueError(f"is {given}, but must be {bounds}")
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Whole seconds; the server counts nanoseconds."""
+
+    least: int = 0
+
+    def read(self, given: Json) -> Json:
+        unit = re.fullmatch(r"(\d+)\s*(s|sec|m|min|h|d)", given) if isinstance(given, str) else None
+        if unit:
+            factor = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}[unit[2]]
+            raise ValueError(f"is {given!r}, but must be whole seconds without a unit: write {int(unit[1]) * factor}")
+        return whole(given, least=self.least, most=LONGEST_SECONDS, what="whole seconds, such as 30")
+
+    def encode(self, value: Json) -> Json:
+        return round(value * NANOS)
+
+    def decode(self, raw: Json) -> Json:
+        # A hand-made object can have a part of a second; it is kept, so that it shows as a difference.
+        return raw // NANOS if raw % NANOS == 0 else raw / NANOS
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "integer", "minimum": self.least, "maximum": LONGEST_SECONDS}
+
+    def show(self, value: Json) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondsList:
+    """Several waits, one after the other."""
+
+    def read(self, given: Json) -> Json:
+        return [Seconds(1).read(each) for each in _list(given, "whole seconds")]
+
+    def encode(self, value: Json) -> Json:
+        return [Seconds().encode(each) for each in value] or None
+
+    def decode(self, raw: Json) -> Json:
+        return [Seconds().decode(each) for each in raw or []]
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "array", "items": Seconds(1).schema()}
+
+    def show(self, value: Json) -> str:
+        return "[" + ", ".join(str(each) for each in value) + "]"
+
+
+SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes, as a number or as 512Ki, 1Mi, 5Gi; 0 is no limit, which the server writes as -1."""
+
+    most: int = LARGEST
+
+    def read(self, given: Json) -> Json:
+        if isinstance(given, str) and not isinstance(given, Ambiguous):
+            match = re.fullmatch(r"(\d+)(Ki|Mi|Gi|Ti|)", given)
+            if match:
+                return whole(int(match[1]) * SIZES[match[2]], most=self.most)
+            decimal = re.fullmatch(r"(\d+)\s*([kKMGT])B?", given)
+            if decimal:
+                unit = decimal[2].upper() + "i"
+                raise ValueError(
+                    f"is {given!r}, which Kubernetes and nats-server read as different sizes: write {decimal[1]}{unit}"
+                )
+        if isinstance(given, str):
+            raise ValueError(f"is {described(given)}, but must be a size such as 512Ki, 1Mi or 5Gi")
+        return whole(given, most=self.most, what="a size such as 512Ki, 1Mi or 5Gi")
+
+    def encode(self, value: Json) -> Json:
+        return value or -1
+
+    def decode(self, raw: Json) -> Json:
+        return max(raw, 0)
+
+    def schema(self) -> dict[str, Json]:
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": self.most},
+                {"type": "string", "pattern": r"^[0-9]+(Ki|Mi|Gi|Ti|)$"},
+            ]
+        }
+
+    def show(self, value: Json) -> str:
+        for unit in ("Ti", "Gi", "Mi", "Ki"):
+            if value and value % SIZES[unit] == 0:
+                return f"{value // SIZES[unit]}{unit}"
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many; 0 is no limit, which the server writes as -1."""
+
+    most: int = LARGEST
+
+    def read(self, given: Json) -> Json:
+        return whole(given, most=self.most)
+
+    def encode(self, value: Json) -> Json:
+        return value or -1
+
+    def decode(self, raw: Json) -> Json:
+        return max(raw, 0)
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "integer", "minimum": 0, "maximum": self.most}
+
+    def show(self, value: Json) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number that means itself, zero included."""
+
+    least: int = 0
+    most: int = LARGEST
+
+    def read(self, given: Json) -> Json:
+        return whole(given, least=self.least, most=self.most)
+
+    def encode(self, value: Json) -> Json:
+        return value
+
+    def decode(self, raw: Json) -> Json:
+        return raw
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def show(self, value: Json) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no."""
+
+    def read(self, given: Json) -> Json:
+        if not isinstance(given, bool):
+            raise ValueError(f"is {described(given)}, but must be true or false")
+        return given
+
+    def encode(self, value: Json) -> Json:
+        return value
+
+    def decode(self, raw: Json) -> Json:
+        return raw
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "boolean"}
+
+    def show(self, value: Json) -> str:
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, given: Json) -> Json:
+        if not isinstance(given, str) or given not in self.words:
+            raise ValueError(f"is {described(given)}, but must be {' or '.join(self.words)}")
+        return given
+
+    def encode(self, value: Json) -> Json:
+        return value
+
+    def decode(self, raw: Json) -> Json:
+        return raw
+
+    def schema(self) -> dict[str, Json]:
+        return {"enum": list(self.words)}
+
+    def show(self, value: Json) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words for a person, or a name; empty leaves it out."""
+
+    pattern: str = ""
+    example: str = ""
+
+    def read(self, given: Json) -> Json:
+        if isinstance(given, Ambiguous):
+            raise ValueError(f"is {described(given)}, which YAML readers take for different things: put it in quotes")
+        if not isinstance(given, str):
+            raise ValueError(f"is {described(given)}, but must be text: put it in quotes")
+        if given and self.pattern and not re.search(self.pattern, given):
+            raise ValueError(f"is {given!r}, but must look like {self.example}")
+        return given
+
+    def encode(self, value: Json) -> Json:
+        return value or None
+
+    def decode(self, raw: Json) -> Json:
+        return raw or ""
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "string", "pattern": f"^$|{self.pattern}"} if self.pattern else {"type": "string"}
+
+    def show(self, value: Json) -> str:
+        return value or '""'
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Several names, in order; empty leaves them out."""
+
+    def read(self, given: Json) -> Json:
+        return [Text().read(each) for each in _list(given, "texts")]
+
+    def encode(self, value: Json) -> Json:
+        return list(value) or None
+
+    def decode(self, raw: Json) -> Json:
+        return list(raw or [])
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "array", "items": {"type": "string"}}
+
+    def show(self, value: Json) -> str:
+        return "[" + ", ".join(value) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Text by key. Keys that nobody named here are somebody else's and stay: see planning/compare.py."""
+
+    def read(self, given: Json) -> Json:
+        if not isinstance(given, Mapping):
+            raise ValueError(f"is {described(given)}, but must be a map of texts")
+        for key, value in given.items():
+            if key.startswith(("natsmith.", "_nats.")):
+                raise ValueError(
+                    f"has the key {key}, but keys under {key.split('.')[0]}. are kept for natsmith and nats-server"
+                )
+            if not isinstance(value, str) or isinstance(value, Ambiguous):
+                raise ValueError(f"has {described(value)} under {key}, but must have text there: put it in quotes")
+        return dict(given)
+
+    def encode(self, value: Json) -> Json:
+        return dict(value)
+
+    def decode(self, raw: Json) -> Json:
+        return dict(raw or {})
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+
+    def show(self, value: Json) -> str:
+        return "{" + ", ".join(f"{key}: {text}" for key, text in sorted(value.items())) + "}"
+
+
+def _list(given: Json, of: str) -> Sequence[Json]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ValueError(f"is {described(given)}, but must be a list of {of}")
+    return given
+
+
+def parse_time(text: str) -> datetime:
+    """Return an RFC 3339 time, as the server writes it; nanoseconds are cut to microseconds."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        raise ValueError(f"is {text!r}, but must be a time such as 2026-01-31T12:00:00Z")
+    fraction = (match[2] or ".0")[1:7].ljust(6, "0")
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    return datetime.fromisoformat(f"{match[1]}.{fraction}{zone}").astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A moment, in RFC 3339; kept in UTC. Empty leaves it out."""
+
+    def read(self, given: Json) -> Json:
+        if not isinstance(given, str):
+            raise ValueError(f"is {described(given)}, but must be a time such as 2026-01-31T12:00:00Z")
+        return _utc(given) if given else ""
+
+    def encode(self, value: Json) -> Json:
+        return value or None
+
+    def decode(self, raw: Json) -> Json:
+        return _utc(raw) if raw else ""
+
+    def schema(self) -> dict[str, Json]:
+        return {"type": "string"}
+
+    def show(self, value: Json) -> str:
+        return value or '""'
+
+
+def _utc(text: str) -> str:
+    return parse_time(text).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,82 @@
+"""In which order changes are safe: nothing is asked for before what it stands on is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from natsmith.model.change import Change
+from natsmith.model.resources import CONSUMER
+from natsmith.planning.subjects import SubjectIndex
+
+
+def in_stages(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Return *changes* in stages; what is in one stage can be done at the same time.
+
+    Streams that give up a subject come before those that take it, origins before their mirrors, streams before
+    consumers, and removals last, where nothing waits for them.
+    """
+    streams = [change for change in changes if change.kind is not CONSUMER]
+    consumers = [change for change in changes if change.kind is CONSUMER]
+    before = _before(streams)
+    waited_for = {one for others in before for one in others}
+    late = [change for index, change in enumerate(streams) if change.action == "delete" and index not in waited_for]
+    early = [index for index, change in enumerate(streams) if change not in late]
+    stages: list[tuple[Change, ...]] = []
+    done: set[int] = {index for index, change in enumerate(streams) if change in late}
+    while early:
+        ready = [index for index in early if before[index] <= done]
+        if not ready:
+            # Subjects that change places: check.py refuses them where it can be told from the values; here the
+            # server would refuse the first of them, so it is left to say why.
+            ready = early
+        stages.append(tuple(streams[index] for index in ready))
+        done |= set(ready)
+        early = [index for index in early if index not in done]
+    gone = {change.id.stream for change in late}
+    stages.append(tuple(each for each in consumers if each.action == "delete" and each.id.stream not in gone))
+    stages.append(tuple(each for each in consumers if each.action != "delete"))
+    stages.append(tuple(late))
+    return tuple(stage for stage in stages if stage)
+
+
+def _before(streams: Sequence[Change]) -> list[set[int]]:
+    """Return for each change the changes that must be done first."""
+    result: list[set[int]] = [set() for _ in streams]
+    index: SubjectIndex[int] = SubjectIndex()
+    for position, change in enumerate(streams):
+        if change.action in {"create", "update", "move", "replace"}:
+            for subject in _wanted(change):
+                index.add(subject, position)
+    for position, change in enumerate(streams):
+        if change.action == "create":
+            continue
+        for subject in set(_held(change)) - set(_wanted(change)):
+            for other, _ in index.meeting(subject):
+                if other != position:
+                    result[other].add(position)
+    by_name = {change.id.stream: position for position, change in enumerate(streams)}
+    for position, change in enumerate(streams):
+        for origin in origins(change):
+            if origin in by_name and by_name[origin] != position and streams[by_name[origin]].action == "create":
+                result[position].add(by_name[origin])
+    return result
+
+
+def _held(change: Change) -> list[str]:
+    return list(change.found.get("subjects")) if change.found else []
+
+
+def _wanted(change: Change) -> list[str]:
+    if not change.desired or change.action == "delete":
+        return []
+    return list(change.desired.config.get("subjects", change.desired.get("subjects")))
+
+
+def origins(change: Change) -> Iterator[str]:
+    """Yield the names of the streams that the wanted object copies from."""
+    if change.desired and change.kind is not CONSUMER:
+        mirror = change.desired.config.get("mirror") or change.desired.get("mirror")
+        sources = change.desired.config.get("sources") or change.desired.get("sources")
+        for origin in [mirror, *sources]:
+            if isinstance(origin, dict) and "name" in origin:
+                yield origin["name"]

@@ -1,0 +1,1 @@
+"""SIGN: how a person or a machine sees a value. Pure."""

@@ -1,0 +1,178 @@
+"""Plans, outcomes and proofs as lines of text, each of which makes sense alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from natsmith.model.change import Change, Difference, Fate, Plan
+from natsmith.model.observed import Found
+from natsmith.model.outcome import Holder, Outcome, Past, Proof
+from natsmith.model.resources import CONSUMER
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One aligned line of a table."""
+
+    cells: tuple[str, ...]
+    tone: str = ""
+    """How it should look where there is colour: good, careful, bad, or quiet."""
+
+    lead: int = 1
+    """How many cells name what the line is about."""
+
+    @property
+    def sentence(self) -> str:
+        """The row as a line that makes sense alone."""
+        rest = "; ".join(cell for cell in self.cells[self.lead :] if cell)
+        return " ".join(self.cells[: self.lead]) + (f": {rest}" if rest else "")
+
+
+def rows(plan: Plan, *, several: bool = False) -> Iterator[Row]:
+    """Yield one row per difference of every change; what is fine has no row. With *several* accounts, name them."""
+    for change in (*plan.changes, *plan.told):
+        account = (plan.account,) if several else ()
+        tone = (
+            "bad" if change.blocked else "quiet" if not change.writes else "good" if change.fate.harmless else "careful"
+        )
+        lead = (*account, change.action, change.kind.word, change.label)
+        shown = [*_differences(change)] or [("", _remark(change))]
+        for difference, remark in shown:
+            yield Row((*lead, difference, remark), tone, len(lead))
+
+
+def _differences(change: Change) -> Iterator[tuple[str, str]]:
+    last = len(change.differences) - 1
+    for index, each in enumerate(change.differences):
+        remark = [each.fixed or each.reason]
+        if not each.fate.harmless and change.action == "update":
+            remark.append(fate(each.fate))
+        if index == last:
+            remark.append(_remark(change, with_fate=change.action != "update"))
+        yield setting(each), "; ".join(part for part in remark if part)
+
+
+def _remark(change: Change, *, with_fate: bool = True) -> str:
+    note = "" if any(each.fixed and each.fixed in change.note for each in change.differences) else change.note
+    losing = with_fate and change.fate.word != "keeps"
+    return "; ".join(
+        part for part in (note, fate(change.fate) if losing else "", "blocked" if change.blocked else "") if part
+    )
+
+
+def setting(difference: Difference) -> str:
+    """Return a difference as ``ttlSeconds 60 -> 20``."""
+    if difference.field:
+        show = difference.field.type.show
+        return f"{difference.path} {show(difference.old)} -> {show(difference.new)}"
+    return f"{difference.path} {_raw(difference.old)} -> {_raw(difference.new)}"
+
+
+def _raw(value: object) -> str:
+    return "the server's default" if value is None else str(value)
+
+
+def fate(each: Fate) -> str:
+    """Return a fate as ``expires 812 entries``."""
+    if each.word == "keeps":
+        return "keeps all"
+    if each.noun == "its position":
+        return "loses its position" if each.word == "drops" else f"{each.word} its position"
+    about = "at most " if each.about and each.word != "moves" else ""
+    return f"{each.word} {about}{each.count} {each.noun}"
+
+
+def summary(plans: Sequence[Plan], command: str) -> str:
+    """Return the last line of a plan: what it comes to, and what to do next."""
+    changes = sum(len(plan.changes) for plan in plans)
+    unchanged = sum(plan.unchanged for plan in plans)
+    blocked = sum(len(plan.blocked) for plan in plans)
+    counted = f"{plural(changes, 'change')}, {unchanged} unchanged."
+    if blocked:
+        return f"{counted} Nothing was applied: {blocked} of them {'needs' if blocked == 1 else 'need'} a decision, named above."
+    if not changes:
+        return f"{counted} Everything is as the values say."
+    digest = f" --expect {plans[0].digest}" if len(plans) == 1 else ""
+    return f"{counted} Nothing was applied: run `{command}{digest}`."
+
+
+def blocked(plans: Iterable[Plan]) -> Iterator[str]:
+    """Yield a sentence for each change that apply refuses."""
+    for plan in plans:
+        for change in plan.blocked:
+            yield f"{change.title}: {change.blocked}"
+
+
+def done(outcomes: Sequence[Outcome]) -> str:
+    """Return the last line of an apply that did everything."""
+    changes = sum(len(each.done) for each in outcomes)
+    unchanged = sum(each.plan.unchanged for each in outcomes)
+    if not changes:
+        return f"Nothing to do: {unchanged} unchanged."
+    seconds = sum(each.seconds for each in outcomes)
+    return f"{plural(changes, 'change')} applied in {seconds:.1f} s, {unchanged} unchanged."
+
+
+def proof_row(proof: Proof) -> Row:
+    """Return one proof as a row."""
+    tone = {"holds": "good", "fails": "bad", "not observed": "quiet"}[proof.result]
+    return Row((proof.result, proof.title, proof.text), tone, 2)
+
+
+def verdict(differ: int, failed: int, held: int, unseen: int, *, active: bool) -> str:
+    """Return the last line of a verify."""
+    if differ or failed:
+        parts = [f"{plural(differ, 'difference')} from the values"] if differ else []
+        parts += [f"{plural(failed, 'expiry', 'expiries')} not at work"] if failed else []
+        return f"Not as it should be: {' and '.join(parts)}. See `natsmith plan`, or `natsmith apply` to restore it."
+    observed = f" Expiry holds in {plural(held, 'proof')}." if held else ""
+    open_ = f" {unseen} empty, so not observed." if unseen else ""
+    advice = " Add --prove to see an expiry happen." if unseen and not active else ""
+    return f"Everything is as the values say.{observed}{open_}{advice}"
+
+
+def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
+    """Yield one row per object that somebody provisioned, with its time to live and what it holds."""
+    for each in objects:
+        if each.applied is None:
+            continue
+        if each.kind is CONSUMER:
+            holds = (f"{each.pending} pending", f"{each.ack_pending} unacknowledged")
+        else:
+            name = "ttlSeconds" if "ttlSeconds" in each.kind.by_name else "maxAgeSeconds"
+            ttl = f"{each.get(name)} s" if each.get(name) else "none"
+            oldest = f"oldest {each.first_time[:19]}Z" if each.messages else "empty"
+            holds = (
+                f"time to live {ttl}",
+                f"{plural(each.messages, 'message')} in {plural(each.bytes, 'byte')}",
+                oldest,
+            )
+        yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), lead=2)
+
+
+def past_row(past: Past) -> Row:
+    """Return one earlier run as a row."""
+    rows_ = ", ".join(past.rows[:3]) + (f" and {past.count - 3} more" if past.count > 3 else "")
+    tone = "good" if past.result == "done" else "bad"
+    return Row((past.time, past.result, f"{past.owner} ({past.who})", plural(past.count, "change"), rows_), tone, 2)
+
+
+def holder(each: Holder) -> str:
+    """Return who holds the lock, in a sentence."""
+    return f"The account is locked by {each.owner} ({each.who}) since {each.since}."
+
+
+def aligned(table: Iterable[Row]) -> list[str]:
+    """Return rows as lines with their columns under each other."""
+    listed = list(table)
+    width = max((len(row.cells) for row in listed), default=0)
+    widths = [
+        max((len(row.cells[column]) for row in listed if column < len(row.cells)), default=0) for column in range(width)
+    ]
+    return ["  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row.cells)).rstrip() for row in listed]
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return ``1 change``, ``2 changes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {nouns or noun + 's'}"

@@ -1,0 +1,397 @@
+"""Where natsmith connects and as whom: flags, variables, contexts of the nats CLI, and the Job's file."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, from_file
+from natsmith.errors import WrongValues
+from natsmith.model.units import Json
+
+
+def connection(
+    home: Path, environ: dict[str, str] | None = None, *, selected: dict[str, Json] | None = None, **flags: str
+) -> Connection:
+    """Return the connection of a user whose selected context, if any, is *selected*."""
+    if selected is not None:
+        write_context(home / ".config", "main", selected)
+    return from_environment(environ or {}, Namespace(**flags), home=home)
+
+
+def write_context(config: Path, name: str, context: dict[str, Json]) -> None:
+    (config / "nats" / "context").mkdir(parents=True, exist_ok=True)
+    (config / "nats" / "context" / f"{name}.json").write_text(json.dumps(context))
+    (config / "nats" / "context.txt").write_text(f"{name}\n")
+
+
+def refused(home: Path, environ: dict[str, str] | None = None, **rest: Json) -> str:
+    with pytest.raises(WrongValues) as caught:
+        connection(home, environ, **rest)
+    return str(caught.value)
+
+
+# Where from
+
+
+def test_without_any_word_it_is_the_server_on_this_machine(tmp_path: Path) -> None:
+    assert Connection(server=DEFAULT_SERVER) == connection(tmp_path)
+
+
+def test_every_variable_of_the_cli_is_read(tmp_path: Path) -> None:
+    environ = {
+        "NATS_URL": "tls://a:4222, b:4222",
+        "NATS_USER": "u",
+        "NATS_PASSWORD": "p",
+        "NATS_CA": "~/ca.pem",
+        "NATS_CERT": "/c.pem",
+        "NATS_KEY": "k.pem",
+    }
+    expected = Connection(
+        server="tls://a:4222,nats://b:4222",
+        user="u",
+        password="p",
+        tls_ca=f"{tmp_path}/ca.pem",
+        tls_cert="/c.pem",
+        tls_key="k.pem",
+    )
+    assert expected == connection(tmp_path, environ)
+
+
+@pytest.mark.parametrize(("name", "field"), [("NATS_CREDS", "creds"), ("NATS_NKEY", "nkey"), ("NATS_TOKEN", "token")])
+def test_each_other_way_in_has_its_variable(tmp_path: Path, name: str, field: str) -> None:
+    assert "x" == getattr(connection(tmp_path, {name: "x"}), field)
+
+
+def test_every_key_of_a_context_is_read(tmp_path: Path) -> None:
+    context = {
+        "description": "ignored",
+        "url": "nats://c:4222",
+        "user": "u",
+        "password": "p",
+        "token": "",
+        "creds": "",
+        "ca": "$CERTS/ca.pem",
+        "cert": "~/c.pem",
+        "key": "file:///k.pem",
+        "inbox_prefix": "_INBOX_u",
+        "color_scheme": "ignored",
+        "tls_first": False,
+    }
+    expected = Connection(
+        server="nats://c:4222",
+        user="u",
+        password="p",
+        tls_ca="/certs/ca.pem",
+        tls_cert=f"{tmp_path}/c.pem",
+        tls_key="/k.pem",
+        inbox_prefix="_INBOX_u",
+    )
+    assert expected == connection(tmp_path, {"CERTS": "/certs"}, selected=context)
+
+
+def test_flags_win_over_the_environment_and_that_over_the_context(tmp_path: Path) -> None:
+    context = {"url": "nats://context", "ca": "/context", "inbox_prefix": "context"}
+    environ = {"NATS_URL": "nats://environment", "NATS_CA": "/environment"}
+
+    made = connection(tmp_path, environ, selected=context, server="nats://flag")
+
+    assert ("nats://flag", "/environment", "context") == (made.server, made.tls_ca, made.inbox_prefix)
+
+
+def test_a_context_is_picked_by_flag_then_variable_then_selection(tmp_path: Path) -> None:
+    for name in ("flag", "variable", "selected"):
+        write_context(tmp_path / ".config", name, {"url": f"nats://{name}"})
+
+    assert "nats://selected" == connection(tmp_path).server
+    assert "nats://variable" == connection(tmp_path, {"NATS_CONTEXT": "variable"}).server
+    assert "nats://flag" == connection(tmp_path, {"NATS_CONTEXT": "variable"}, context="flag").server
+
+
+def test_contexts_live_where_xdg_says(tmp_path: Path) -> None:
+    write_context(tmp_path / "xdg", "main", {"url": "nats://xdg"})
+
+    assert "nats://xdg" == connection(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}).server
+
+
+def test_a_context_can_be_named_by_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "some.json"
+    file.write_text('{"url": "nats://file"}')
+
+    assert "nats://file" == connection(tmp_path, {"NATS_CONTEXT": str(file)}).server
+
+
+# As whom
+
+
+def test_a_way_in_of_a_higher_place_replaces_those_below(tmp_path: Path) -> None:
+    """Credentials on the command line are never mixed with the user of a context."""
+    context = {"url": "nats://c", "user": "u", "password": "p"}
+
+    assert Connection(server="nats://c", creds="/x.creds") == connection(tmp_path, selected=context, creds="/x.creds")
+    assert Connection(server="nats://c", token="t") == connection(tmp_path, {"NATS_TOKEN": "t"}, selected=context)
+
+
+def test_user_and_password_may_come_from_different_places(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+
+    made = connection(tmp_path, {"NATS_USER": "u"}, password_file="~/password")
+
+    assert ("u", "secret") == (made.user, made.password)
+
+
+def test_the_password_of_another_user_is_not_taken(tmp_path: Path) -> None:
+    made = connection(tmp_path, selected={"user": "alice", "password": "p"}, user="bob")
+
+    assert ("", "", "bob") == (made.user, made.password, made.token)
+
+
+def test_a_user_without_a_password_is_a_token_as_in_the_cli(tmp_path: Path) -> None:
+    assert Connection(token="t") == connection(tmp_path, {"NATS_USER": "t"})
+    assert Connection(user="u") == connection(tmp_path, selected={"user": "u"})
+
+
+def test_several_ways_in_at_one_place_are_refused(tmp_path: Path) -> None:
+    expected = "the environment says several ways to log in (user, creds), but one is needed: remove the others"
+    assert expected == refused(tmp_path, {"NATS_USER": "u", "NATS_CREDS": "c"})
+
+
+def test_a_password_without_a_user_is_refused(tmp_path: Path) -> None:
+    assert "there is a password, but no user: give --user, or set NATS_USER" == refused(
+        tmp_path, {"NATS_PASSWORD": "p"}
+    )
+
+
+def test_a_key_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    assert "there is a key for TLS, but no certificate" in refused(tmp_path, tls_key="/k")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "does not exist"), (b"\n", "is empty, but must hold a password"), (b"\xff", "is not UTF-8 text")],
+)
+def test_a_password_file_that_holds_none_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+
+    assert expected in refused(tmp_path, user="u", password_file=str(file))
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("nats://u:p@host:4222", Connection(server="nats://host:4222", user="u", password="p")),
+        ("nats://t%40@host", Connection(server="nats://host", token="t@")),
+        ("u:p%2F@host:4222", Connection(server="nats://host:4222", user="u", password="p/")),
+        ("tls://u:p@a,tls://u:p@b", Connection(server="tls://a,tls://b", user="u", password="p")),
+        ("nats://u:@host", Connection(server="nats://host", user="u")),
+        ("wss://host/path", Connection(server="wss://host/path")),
+        ("nats://[::1]:4222", Connection(server="nats://[::1]:4222")),
+        ("host", Connection(server="nats://host")),
+    ],
+)
+def test_a_user_inside_an_address_becomes_a_setting(tmp_path: Path, url: str, expected: Connection) -> None:
+    assert expected == connection(tmp_path, {"NATS_URL": url})
+    assert expected == connection(tmp_path, server=url)
+
+
+def test_a_user_beside_an_address_wins_over_the_one_inside(tmp_path: Path) -> None:
+    made = connection(tmp_path, {"NATS_URL": "nats://a:b@host", "NATS_USER": "u", "NATS_PASSWORD": "p"})
+
+    assert Connection(server="nats://host", user="u", password="p") == made
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host", "nats://", "nats://u:hunter2@", "nats://h:hunter2", "nats://hunter2,", "a b"]
+)
+def test_what_is_no_address_is_refused_without_being_shown(tmp_path: Path, url: str) -> None:
+    problem = refused(tmp_path, {"NATS_URL": url})
+
+    assert problem.startswith("the environment: the server is not an address: write it as nats://host:4222")
+    assert "hunter2" not in problem
+
+
+def test_different_users_inside_addresses_are_refused(tmp_path: Path) -> None:
+    assert "the servers' addresses name different users" in refused(tmp_path, server="nats://a:b@x,nats://c:d@y")
+
+
+def test_a_password_is_never_shown() -> None:
+    made = Connection(
+        server="nats://u:hunter2/x@host:4222,nats://hunter2@b", user="u", password="hunter2", token="hunter2"
+    )
+
+    assert "nats://host:4222,nats://b" == made.shown
+    assert "hunter2" not in repr(Connection(user="u", password="hunter2", token="hunter2"))
+
+
+# What natsmith does not do
+
+
+@pytest.mark.parametrize("name", ["NATS_JWT", "NATS_SEED", "NATS_SOCKS_PROXY"])
+def test_a_variable_that_would_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    problem = refused(tmp_path, {name: "hunter2"})
+
+    assert problem.startswith(f"{name} is set, but natsmith does not use it: unset it, and ")
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "user_jwt",
+        "user_seed",
+        "nsc",
+        "socks_proxy",
+        "tls_first",
+        "jetstream_domain",
+        "jetstream_api_prefix",
+        "windows_cert_store",
+    ],
+)
+def test_a_key_of_a_context_that_would_lead_elsewhere_is_refused(tmp_path: Path, key: str) -> None:
+    problem = refused(tmp_path, selected={key: "hunter2"})
+
+    assert f"main.json: natsmith does not use {key}: take it out, and " in problem
+    assert "hunter2" not in problem
+
+
+def test_another_way_in_of_a_context_is_left_alone_where_the_way_is_settled(tmp_path: Path) -> None:
+    assert "x.creds" == connection(tmp_path, selected={"user_jwt": "x"}, creds="x.creds").creds
+
+
+def test_references_to_secrets_are_refused(tmp_path: Path) -> None:
+    assert "password is a reference, which natsmith does not follow: set NATS_PASSWORD instead" in refused(
+        tmp_path, selected={"user": "u", "password": "env://SECRET"}
+    )
+    assert "op: references to credentials are not followed: name a file" == refused(tmp_path, creds="op://vault/x")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b"])
+def test_a_context_must_have_a_name(tmp_path: Path, name: str) -> None:
+    assert "which is not the name of a context: see `nats context ls`" in refused(tmp_path, {"NATS_CONTEXT": name})
+
+
+def test_a_context_must_exist(tmp_path: Path) -> None:
+    assert "--context or NATS_CONTEXT says 'no', but " in refused(tmp_path, {"NATS_CONTEXT": "no"})
+
+
+@pytest.mark.parametrize(
+    "text", ['{"password": "hunter2"', '["hunter2"]', '{"password": ["hunter2"]}', "\xff", "[" * 100_000]
+)
+def test_a_broken_context_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(text, encoding="latin-1")
+
+    problem = refused(tmp_path, {"NATS_CONTEXT": str(file)})
+
+    assert problem.startswith(str(file))
+    assert "hunter2" not in problem
+
+
+# The Job's file
+
+
+def wrong_file(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "connections.yaml"
+    file.write_text(text)
+    with pytest.raises(WrongValues) as caught:
+        from_file(file)
+    return [each.replace(f"{file}: ", "") for each in caught.value.problems]
+
+
+def test_a_file_names_the_connection_of_each_account(tmp_path: Path) -> None:
+    (tmp_path / "app-password").write_text("secret")
+    file = tmp_path / "connections.yaml"
+    file.write_text("""
+server: nats://demo:4222
+tlsCA: tls/ca.crt
+accounts:
+  APP: {user: provisioner, passwordFile: app-password, inboxPrefix: _INBOX_provisioner}
+  BILLING: {server: tls://other:4222, nkey: /etc/seed, tlsCA: null}
+  OLD: {creds: old.creds, tlsCert: c.pem, tlsKey: k.pem}
+""")
+    ca = f"{tmp_path}/tls/ca.crt"
+    expected = {
+        "APP": Connection(
+            server="nats://demo:4222",
+            user="provisioner",
+            password="secret",
+            tls_ca=ca,
+            inbox_prefix="_INBOX_provisioner",
+        ),
+        "BILLING": Connection(server="tls://other:4222", nkey="/etc/seed", tls_ca=ca),
+        "OLD": Connection(
+            server="nats://demo:4222",
+            creds=f"{tmp_path}/old.creds",
+            tls_ca=ca,
+            tls_cert=f"{tmp_path}/c.pem",
+            tls_key=f"{tmp_path}/k.pem",
+        ),
+    }
+    assert expected == from_file(file)
+
+
+def test_the_file_may_be_json_and_hold_a_user_in_its_address(tmp_path: Path) -> None:
+    file = tmp_path / "connections.json"
+    file.write_text('{"accounts": {"A": {"server": "nats://u:p@host"}}}')
+
+    assert {"A": Connection(server="nats://host", user="u", password="p")} == from_file(file)
+
+
+def test_every_mistake_of_the_file_is_named_at_once(tmp_path: Path) -> None:
+    text = """
+sever: nats://demo
+user: u
+accounts:
+  A: {server: nats://a, usr: u, password: 12345}
+  B: {server: nats://b, user: u}
+  C: {user: u, password: p}
+  D: {server: nats://d, creds: x, nkey: z}
+  E: 3
+  F: {server: nats://f, password: a, passwordFile: b, user: u}
+  G: {server: nats://g, user: u, passwordFile: no-such-file}
+  H: {server: "http://h", token: yes}
+  I: {server: nats://i, user: "", tlsKey: k}
+  on: {server: nats://j}
+"""
+    expected = [
+        "sever is not a key that natsmith knows: did you mean server?",
+        "user is not a key that natsmith knows: did you mean server?",
+        "accounts.A.usr is not a key that natsmith knows: did you mean user?",
+        "accounts.A.password is not text: put it in quotes",
+        "accounts.B has a user, but no password or passwordFile: add it",
+        "accounts.C has no server: write server: nats://host:4222 there, or at the top for all accounts",
+        "accounts.D says several ways to log in (creds, nkey), but one is needed: remove the others",
+        "accounts.E must be a map of server, user, password, passwordFile, token, creds, nkey, tlsCA, tlsCert, tlsKey, inboxPrefix",
+        "accounts.F.password and passwordFile are both there: remove one",
+        f"accounts.F.passwordFile: {tmp_path}/b does not exist: check its name and the directory you are in",
+        f"accounts.G.passwordFile: {tmp_path}/no-such-file does not exist: check its name and the directory you are in",
+        "accounts.H.token is not text: put it in quotes",
+        "accounts.H: the server is not an address: write it as nats://host:4222, several with commas between them, "
+        "and percent-encode what is special in a user or password",
+        "accounts.I.user is empty: fill it in, or remove it",
+        "accounts.on has a name that YAML readers take for different things: put it in quotes",
+    ]
+    assert expected == wrong_file(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["", "accounts: {}", "accounts: [A]", "server: nats://x"])
+def test_a_file_without_accounts_is_refused(tmp_path: Path, text: str) -> None:
+    assert ["accounts must be a map from each account's name to its connection"] == wrong_file(tmp_path, text)
+
+
+def test_an_error_of_the_file_never_shows_a_password(tmp_path: Path) -> None:
+    for text in (
+        "accounts: {A: {server: nats://a, password: hunter2}}",
+        "accounts: {A: {server: 'nats://u:hunter2@', password: [hunter2], token: {hunter2: 1}}}",
+        "accounts: {A: {password: hunter2",
+        "accounts: {A: {server: nats://a, user: hunter2, password: hunter2, token: hunter2}}",
+    ):
+        assert "hunter2" not in "\n".join(wrong_file(tmp_path, text)).replace("user: hunter2", "")

@@ -1,0 +1,125 @@
+"""Real servers: each version starts once per worker, with accounts enough for every test to have a fresh one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.aio.client
+import pytest
+from cli import Natsmith
+
+from embedded import Embedded, nats_server
+from natsmith.adapters.connections import Connection
+from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.log import Log
+from waiting import Eventually
+from waiting import eventually as asking_again
+
+pytest.register_assert_rewrite("contract")
+
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = sorted(
+    (path.stem for path in ROOT.glob("tests/servers/*.lock")), key=lambda text: [*map(int, text.split("."))]
+)
+ACCOUNTS = 400
+"""More than the tests of one version; they cost a server 20 ms to start and 5 MB."""
+
+PASSWORD = "pw"
+
+
+def binary(version: str) -> Path:
+    """Return the nats-server of a version; `make live` gets them."""
+    return ROOT / ".servers" / version / "bin" / "nats-server"
+
+
+class Servers:
+    """One running server of each version that was asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._running: dict[str, tuple[Embedded, Iterator[int]]] = {}
+
+    def fresh(self, version: str) -> Connection:
+        """Return the connection of an account that nobody has used."""
+        if version not in self._running:
+            users = [f"A{number:03}" for number in range(ACCOUNTS)]
+            accounts = {
+                user: {"jetstream": "enabled", "users": [{"user": user, "password": PASSWORD}]} for user in users
+            }
+            server = self._stack.enter_context(nats_server(binary(version), {"accounts": accounts}))
+            self._running[version] = server, itertools.count()
+        server, numbers = self._running[version]
+        return Connection(server=server.url, user=f"A{next(numbers):03}", password=PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(stack)
+
+
+@pytest.fixture(params=VERSIONS)
+def release(request: pytest.FixtureRequest) -> str:
+    """Name the version of the server; a test that uses this runs on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connection(servers: Servers, release: str) -> Connection:
+    """Give a user of an account of the test's own."""
+    return servers.fresh(release)
+
+
+@pytest.fixture
+def url(connection: Connection) -> str:
+    """Tell where the server of ``connection`` is."""
+    return connection.server
+
+
+@pytest.fixture
+async def server(connection: Connection) -> AsyncIterator[JetStream]:
+    """Connect to the account of ``connection``."""
+    async with await connect(connection, timeout=10, log=Log()) as jetstream:
+        yield jetstream
+
+
+@pytest.fixture
+async def level(server: JetStream) -> int:
+    """Tell the server's API level: 1 is 2.11, 3 is 2.12, 4 is 2.14, 5 is 2.15."""
+    return (await server.account()).level
+
+
+@pytest.fixture
+async def nats_connection(connection: Connection) -> AsyncIterator[nats.aio.client.Client]:
+    """Connect an application to the account of ``connection``."""
+    client = await nats.connect(connection.server, user=connection.user, password=connection.password)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    return asking_again
+
+
+@pytest.fixture
+def private_server(release: str) -> Iterator[Callable[..., Embedded]]:
+    """Start a server that belongs to the test: it may be killed, started again and configured as the test likes."""
+    with ExitStack() as stack:
+
+        def start(**extra: Any) -> Embedded:
+            return stack.enter_context(nats_server(binary(release), extra))
+
+        yield start
+
+
+@pytest.fixture
+def natsmith(tmp_path: Path, connection: Connection) -> Natsmith:
+    """Run the command line in a directory of its own, against ``connection``."""
+    return Natsmith(tmp_path, connection)

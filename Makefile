@@ -41,14 +41,12 @@ live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 test: unit live ## Everything that needs no cluster
 
 lint: $(VENV)/.done ## Types, style and the rules of who may import whom
-	$(BIN)/ruff check --config provisioner/pyproject.toml provisioner/src tests demo
-	$(BIN)/ruff format --check --config provisioner/pyproject.toml provisioner/src tests demo
+	cd provisioner && ../$(BIN)/ruff check src ../tests ../demo && ../$(BIN)/ruff format --check src ../tests ../demo
 	cd provisioner && ../$(BIN)/mypy
 	cd provisioner && ../$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.done ## Let the formatter decide
-	$(BIN)/ruff check --fix --config provisioner/pyproject.toml provisioner/src tests demo
-	$(BIN)/ruff format --config provisioner/pyproject.toml provisioner/src tests demo
+	cd provisioner && ../$(BIN)/ruff check --fix src ../tests ../demo; ../$(BIN)/ruff format src ../tests ../demo
 
 generate: $(VENV)/.done ## Write what follows from the model: the JSON Schema and the page of settings
 	$(BIN)/natsmith schema > provisioner/values.schema.json

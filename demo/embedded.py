@@ -73,7 +73,7 @@ def free_port() -> int:
 def nats_server(binary: Path | None = None, extra: dict[str, Any] | None = None) -> Iterator[Embedded]:
     """Run a nats-server with JetStream in a directory of its own; *extra* adds to its configuration."""
     with tempfile.TemporaryDirectory(prefix="natsmith-") as home:
-        port = free_port()
+        port = (extra or {}).get("port") or free_port()
         config = Path(home, "nats.conf")
         settings = {"host": "127.0.0.1", "port": port, "jetstream": {"store_dir": f"{home}/data"}, **(extra or {})}
         config.write_text(json.dumps(settings))  # JSON is valid nats.conf

@@ -17,6 +17,7 @@ WORDS = st.sampled_from(["", "x", "some words"])
 APART = {
     "sealed",  # nothing can be changed after it, and no stream begins with it
     "mirror",  # needs an origin and no subjects
+    "mirrorDirect",
     "sources",
     "subjects",  # two streams may not meet
     "filterSubjects",

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from memory import MemoryServer
 
 from builders import desired
+from memory import MemoryServer
 from natsmith.actions import state
 from natsmith.actions.apply import apply
 from natsmith.errors import DecisionNeeded, NotReady, WrongValues
@@ -23,9 +23,7 @@ VALUES = {
 
 
 async def applied(server: MemoryServer, document: Any, *, owner: str = "local", expect: str = "") -> Outcome:
-    return await apply(
-        server, desired(document), account="app", owner=owner, log=Log(), timeout=0.2, expect=expect
-    )
+    return await apply(server, desired(document), account="app", owner=owner, log=Log(), timeout=0.2, expect=expect)
 
 
 def objects(writes: list[str]) -> list[str]:
@@ -256,4 +254,3 @@ async def test_what_a_later_natsmith_applied_is_refused() -> None:
 
     with pytest.raises(DecisionNeeded, match="a later natsmith applied it"):
         await applied(server, VALUES)
-

@@ -6,9 +6,9 @@ import io
 from datetime import timedelta
 
 import pytest
-from memory import MemoryServer
 
 from builders import desired
+from memory import MemoryServer
 from natsmith.actions import lease, state
 from natsmith.actions.apply import apply
 from natsmith.actions.lease import Lease, held
@@ -81,7 +81,9 @@ async def test_no_write_begins_when_the_lease_is_nearly_over(monkeypatch: pytest
     await mine.take()
     mine.check()
     later = lease.clock() + 10
-    monkeypatch.setattr(lease, "clock", lambda: later)  # the clock is the world here: nobody waits ten seconds in a test
+    monkeypatch.setattr(
+        lease, "clock", lambda: later
+    )  # the clock is the world here: nobody waits ten seconds in a test
 
     with pytest.raises(StoppedHalfway, match="could not be renewed in time"):
         mine.check()

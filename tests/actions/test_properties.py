@@ -7,10 +7,10 @@ import io
 from typing import Any
 
 from hypothesis import assume, given, settings
-from memory import MemoryServer
 
 from builders import desired
 from generated import DOCUMENTS
+from memory import MemoryServer
 from natsmith.actions.apply import apply, prepare
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
@@ -29,9 +29,7 @@ def sensible(document: Any) -> bool:
 
 
 async def made(server: MemoryServer, document: Any) -> None:
-    outcome = await apply(
-        server, desired({**document, **ALLOW}), account="app", owner="local", log=Log(), timeout=0.2
-    )
+    outcome = await apply(server, desired({**document, **ALLOW}), account="app", owner="local", log=Log(), timeout=0.2)
     assert outcome.complete, outcome.failed
 
 

@@ -10,7 +10,7 @@ import pytest
 from memory import MemoryServer
 from waiting import Eventually
 
-pytest.register_assert_rewrite("contract")
+pytest.register_assert_rewrite("contract", "contract_consumers", "contract_messages", "contract_streams")
 
 
 @pytest.fixture

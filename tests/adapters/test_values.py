@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from natsmith.adapters.documents import DEEPEST, FASTEST, Parser, read_documents
 from natsmith.adapters.files import LARGEST
 from natsmith.adapters.values import load

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from natsmith.adapters.documents import read_documents
 from natsmith.adapters.scalars import resolve
 from natsmith.adapters.values import load

@@ -11,8 +11,8 @@ from typing import Any
 import nats
 import nats.aio.client
 import pytest
-from cli import Natsmith
 
+from cli import Natsmith
 from embedded import Embedded, nats_server
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
@@ -20,8 +20,7 @@ from natsmith.log import Log
 from waiting import Eventually
 from waiting import eventually as asking_again
 
-pytest.register_assert_rewrite("contract")
-
+pytest.register_assert_rewrite("contract", "contract_consumers", "contract_messages", "contract_streams")
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = sorted(
@@ -62,6 +61,12 @@ class Servers:
 def servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         yield Servers(stack)
+
+
+@pytest.fixture
+def newest() -> str:
+    """Name the newest version, for what does not depend on it."""
+    return VERSIONS[-1]
 
 
 @pytest.fixture(params=VERSIONS)

@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import pages
 import pytest
 
+import pages
 from embedded import nats_server
 
 ROOT = Path(__file__).parents[2]

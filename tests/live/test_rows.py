@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import nats.aio.client
-from cli import Natsmith
-from waiting import Eventually
 
+from cli import Natsmith
 from natsmith.adapters.jetstream import JetStream
+from waiting import Eventually
 
 REGISTRY = """
 buckets:
@@ -164,9 +165,7 @@ async def test_a_rollback_of_values_brings_the_older_ttl_back(natsmith: Natsmith
     assert 30 * SECOND == (await config(server))["max_age"]
 
 
-async def test_a_second_apply_writes_nothing(
-    natsmith: Natsmith, nats_connection: nats.aio.client.Client
-) -> None:
+async def test_a_second_apply_writes_nothing(natsmith: Natsmith, nats_connection: nats.aio.client.Client) -> None:
     """The server's own advisories count every call that would administer something."""
     for name, text in {"values.yaml": REGISTRY, "more.yaml": natsmith.value_file("pipeline.yaml")}.items():
         natsmith.write(name, text)
@@ -214,16 +213,12 @@ async def test_row_e(
 
     async def refused_again() -> bool:
         # The advisory follows the delivery that does not happen any more, so somebody has to ask for it.
-        try:
+        with contextlib.suppress(TimeoutError):
             await worker.fetch(1, timeout=0.2)
-        except TimeoutError:
-            pass
         return await one_dead_letter(server)
 
     await eventually(refused_again, within=5)
-    letter = await server.last(
-        "MESSAGES_DEAD", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.MESSAGES.workers"
-    )
+    letter = await server.last("MESSAGES_DEAD", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.MESSAGES.workers")
     assert letter is not None
     assert (1, 3) == tuple(json.loads(letter.payload)[key] for key in ("stream_seq", "deliveries"))
 

@@ -19,7 +19,7 @@ def worker(**settings: Any) -> dict[str, Any]:
     return stream(consumers={"w": settings})
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "overlapping subjects": (
         {"streams": {"S": {"subjects": ["s.>"]}, "T": {"subjects": ["s.a"]}}},
         "streams.T.subjects has s.a, but stream S has s.>",
@@ -40,6 +40,13 @@ WRONG = {
     "half a priority": (worker(priorityGroups=["g"]), "belong together"),
     "deliveries without acks": (worker(ackPolicy="none", maxDeliver=3), "without acknowledgements"),
     "dead letters of nothing": (worker(deadLetter={}), "no message ever becomes a dead letter"),
+    "more consumers than may be": (
+        stream(maxConsumers=1, consumers={"a": {}, "b": {}}),
+        "the values give it 2 consumers",
+    ),
+    "a mirror's setting on no mirror": (stream(mirrorDirect=True), "is for mirrors"),
+    "rollups without purges": (stream(allowRollup=True, denyPurge=True), "exclude each other"),
+    "a backoff and another wait": (worker(backoffSeconds=[5], ackWaitSeconds=9, maxDeliver=3), "takes its place"),
     "a work queue for two": (
         stream(retention="workqueue", consumers={"a": {}, "b": {}}),
         "in a work queue a message goes to one consumer",
@@ -69,7 +76,7 @@ def test_a_stream_that_sources_may_filter_what_it_does_not_store_itself() -> Non
     assert [] == check(desired(stream(sources=[{"name": "O"}], consumers={"w": {"filterSubjects": ["o.x"]}})))
 
 
-AGAINST = {
+AGAINST: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "too many replicas": (stream(replicas=3), {}, "streams.S.replicas is 3, but the server is alone"),
     "an old server": (
         stream(allowAtomicPublish=True),

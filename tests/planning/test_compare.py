@@ -116,4 +116,4 @@ def test_a_latch_stays_on_where_nobody_mentions_it(latch: str) -> None:
     assert [] == differences(silent)
     assert [] == list(silent.told)
     assert [] == differences(asked)
-    assert [("latched", f"bucket b", latch)] == [(c.action, c.title, c.differences[0].path) for c in asked.told]
+    assert [("latched", "bucket b", latch)] == [(c.action, c.title, c.differences[0].path) for c in asked.told]

@@ -16,7 +16,7 @@ from natsmith.actions.lease import Lease
 from natsmith.actions.observe import IN_FLIGHT, observe
 from natsmith.adapters import wire
 from natsmith.adapters.server import Refused, Server
-from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway, WrongValues
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired, Resource
@@ -84,7 +84,8 @@ async def apply(
             left=run.left,
             seconds=round(lease.clock() - began, 3),
         )
-        await _record(server, lock, desired, observed, outcome, run.created)
+        if not isinstance(run.first_error, NotReady):  # a server that is gone takes no notes either
+            await _record(server, lock, desired, observed, outcome, run.created)
         return outcome
 
 
@@ -134,11 +135,20 @@ class _Run:
         except Refused as refusal:
             self.failed.append((change, f"the server refused {refusal.request}: {refusal}"))
         except NatsmithError as error:
+            error = self._cause(error)
             self.first_error = self.first_error or error
             self.failed.append((change, str(error)))
         else:
             self.done.append(change)
             self.progress(len(self.done), len(self.plan.changes))
+
+    def _cause(self, error: NatsmithError) -> NatsmithError:
+        """Return why a change failed: a run that was paused past its lease finds its requests timed out as well."""
+        try:
+            self.lock.check()
+        except StoppedHalfway as lost:
+            return lost
+        return error
 
     async def _carry_out(self, change: Change) -> None:
         steps: dict[str, Callable[[Change], Awaitable[None]]] = {

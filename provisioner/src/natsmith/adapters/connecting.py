@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import re
 import socket
 import ssl
@@ -84,6 +87,15 @@ def ssl_context(connection: Connection) -> ssl.SSLContext | None:
     return context
 
 
+def quieten_tls() -> None:
+    """Keep asyncio from printing, at the end of every TLS connection of nats-py, that something has no effect."""
+    logging.getLogger("asyncio").addFilter(_worth_telling)
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    return "eof_received() has no effect" not in record.getMessage()
+
+
 class Waiting:
     """What a connection waits for, told once for each reason."""
 
@@ -130,12 +142,14 @@ def _explained(error: BaseException) -> tuple[str, str]:
         return f"TLS failed: {error.reason or text}", CURES["TLS failed"]
     if isinstance(error, socket.gaierror):
         found = "its name is not known"
-    elif isinstance(error, ConnectionRefusedError) or "Connect call failed" in text:
-        found = "connection refused"
+    elif isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in text:
+        found = "connection refused"  # asyncio tries several addresses of one name, and then tells it as text
     elif isinstance(error, TimeoutError):
         found = "no answer"
     elif "authorization" in text.lower() or "authentication" in text.lower():
         found = "it refuses the user or its credentials"
+    elif isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower(), CURES["no answer"]
     else:
         # The text is another library's: an address in it may carry a password.
         return re.sub(r"//\S*@", "//", text) or type(error).__name__, "Check the address and the server's log"

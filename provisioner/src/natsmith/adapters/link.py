@@ -14,7 +14,7 @@ import nats.aio.client
 import nats.aio.msg
 import nats.errors
 
-from natsmith.adapters.connecting import Waiting, check_files, ssl_context, user_of
+from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
 
@@ -60,7 +60,9 @@ class Link:
         self._opened = True
         await self._client.connect(**options)
         asked_tls = "tls" in options or self._connection.server.startswith("tls://")
-        if asked_tls and not self.greeting.get("tls_required"):
+        if self.greeting.get("tls_required"):
+            quieten_tls()
+        elif asked_tls:
             raise DecisionNeeded(
                 f"{self.where} does not speak TLS, but the connection asks for it: turn it on there, or leave it out here"
             )
@@ -108,7 +110,9 @@ class Link:
             for each in servers:
                 nats.aio.client.Client._parse_server_uri(each)
         except nats.errors.Error as error:
-            raise WrongValues(f"{self.where!r} is not the address of a server: write nats://host:4222") from error
+            # An address that cannot be read may have a password anywhere.
+            address = "" if "@" in connection.server else f" {self.where}"
+            raise WrongValues(f"the server's address{address} cannot be read: write nats://host:4222") from error
         options: dict[str, Any] = {
             "servers": servers,
             "name": "natsmith",

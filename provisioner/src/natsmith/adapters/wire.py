@@ -28,11 +28,11 @@ def encode(desired: Resource, owner: str, over: Config | None = None, dropped: C
     fields in *dropped*, and latches that *desired* does not mention stay as they are.
     """
     kind = desired.kind
+    latches = [field.name for field in kind.fields if field.latch and over and over.get(field.api) is True]
+    effective = desired.with_latches(latches)
     result: Config = {key: value for key, value in (over or {}).items() if key not in dropped}
     for field in kind.fields:
-        value = desired.get(field.name)
-        if field.latch and over and over.get(field.api) and not field.pinned:
-            value = True
+        value = effective.get(field.name)
         raw = field.type.encode(value)
         if raw is None or (field.level and value == field.default):
             # A field that an older server does not know is only sent when it says something.
@@ -95,9 +95,7 @@ def applied(owner: str, memory: str) -> Applied:
 def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
     """Return a stream as the model sees it: as *desired*'s kind, or as what its name and subjects say."""
     name = info.config["name"]
-    kind, label = (
-        (desired.kind, desired.name) if desired else kind_of_stream(name, info.config.get("subjects", []))
-    )
+    kind, label = (desired.kind, desired.name) if desired else kind_of_stream(name, info.config.get("subjects", []))
     settings, config, metadata = _decode(kind, label, info.config, desired)
     return Found(
         kind=kind,
@@ -162,7 +160,5 @@ def _decode(
     if theirs:
         settings["metadata"] = theirs
     known = kind.by_api
-    config = {
-        key: value for key, value in raw.items() if key not in _SKIPPED and (key in passed or key not in known)
-    }
+    config = {key: value for key, value in raw.items() if key not in _SKIPPED and (key in passed or key not in known)}
     return kind.normal(name, settings), config, metadata

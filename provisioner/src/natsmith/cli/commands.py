@@ -100,9 +100,8 @@ def _applied(args: argparse.Namespace, outcomes: list[Outcome]) -> int:
     if complete:
         screen.line(text.done(outcomes))
         return code
-    for outcome in outcomes:
-        for change, why in outcome.failed:
-            print(f"error: {change.title}: {why}", file=sys.stderr)
+    for sentence in text.failures(outcomes):
+        print(f"error: {sentence}", file=sys.stderr)
     done = sum(len(each.done) for each in outcomes)
     left = sum(len(each.left) + len(each.failed) for each in outcomes)
     print(

@@ -6,6 +6,7 @@ from natsmith.model.fields import Field, Settings
 from natsmith.model.stream_settings import DESCRIPTION, METADATA, STORAGE_FIXED
 from natsmith.model.units import Choice, Count, Flag, Number, Seconds, SecondsList, Text, Texts, Time
 
+PACE_FIXED = "a push consumer keeps the pace that it began with"
 POSITION_FIXED = "a consumer's position cannot be started anew in place"
 
 
@@ -177,6 +178,7 @@ FIELDS = (
         api="flow_control",
         type=Flag(),
         default=False,
+        fixed=PACE_FIXED,
         doc="Slow a push consumer down by its reader.",
     ),
     Field(
@@ -184,6 +186,7 @@ FIELDS = (
         api="idle_heartbeat",
         type=Seconds(),
         default=0,
+        fixed=PACE_FIXED,
         doc="A sign of life from a push consumer after this long; 0 sends none.",
     ),
     Field(

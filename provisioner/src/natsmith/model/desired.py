@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from natsmith.model.fields import Settings
@@ -78,6 +78,11 @@ class Resource:
     def get(self, name: str) -> Json:
         """Return a setting, default included."""
         return self.kind.get(self.name, self.settings, name)
+
+    def with_latches(self, on: Iterable[str]) -> Resource:
+        """Return it with the latches that are *on* already: they stay, and other defaults may follow from them."""
+        kept = {name: True for name in on if self.kind.by_name[name].latch and not self.kind.by_name[name].pinned}
+        return replace(self, settings={**self.settings, **kept}) if kept else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

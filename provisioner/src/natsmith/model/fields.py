@@ -78,6 +78,8 @@ class Group:
         for key, value in given.items():
             if key not in known:
                 raise ValueError(f"has the key {key}, but knows only {_names(self.fields)}")
+            if value is None:
+                continue
             try:
                 read = known[key].type.read(value)
             except ValueError as error:

@@ -26,6 +26,8 @@ POLICY: dict[str, Type] = {"onImmutable": ON_IMMUTABLE, "prune": Flag(), "loss":
 WISHES = ("account", "config", "adopt", "renamedFrom", "onImmutable")
 """What an object can say beside its settings."""
 
+CONSUMER_WISHES = ("config", "adopt", "onImmutable")
+
 KEPT_IN_CONFIG = {"name": "its key in the values", "durable_name": "its key in the values", "metadata": "metadata:"}
 DEAD_LETTER_SETTINGS = ("maxAgeSeconds", "maxBytes", "storage", "replicas", "description", "placement")
 DEAD_LETTER_SUBJECTS = (
@@ -146,9 +148,10 @@ class _Reader:
 
     def dead_letter(self, consumer: Resource, given: Mapping[str, Json]) -> Resource:
         where = f"{consumer.where}.deadLetter"
-        name = given.get("stream", f"{consumer.stream}_{consumer.name}_dead")
-        if not isinstance(name, str) or not self.legal(STREAM, name, f"{where}.stream"):
-            name = f"{consumer.stream}_{consumer.name}_dead"
+        name = (
+            self.value(Text(), given.get("stream", ""), f"{where}.stream") or f"{consumer.stream}_{consumer.name}_dead"
+        )
+        self.legal(STREAM, name, f"{where}.stream")
         rest = {key: value for key, value in given.items() if key != "stream"}
         for key in rest:
             if key not in DEAD_LETTER_SETTINGS:
@@ -166,7 +169,7 @@ class _Reader:
             dict(PROFILES[self.profile(given["profile"], where)]) if "profile" in given and kind is BUCKET else {}
         )
         known = [each.name for each in kind.fields if not each.pinned]
-        wishes = WISHES if kind is not CONSUMER else ("config", "adopt", "onImmutable")
+        wishes = WISHES if kind is not CONSUMER else CONSUMER_WISHES
         off = set()
         for key, value in given.items():
             if key in wishes or key in extra:
@@ -208,7 +211,7 @@ class _Reader:
         if isinstance(value, Ambiguous):
             self.wrong(where, f"is {described(value)}, which YAML readers take for different things: put it in quotes")
         if isinstance(value, Mapping):
-            return {str(key): self.plain(each, f"{where}.{key}") for key, each in value.items() if each is not None}
+            return {key: self.plain(each, f"{where}.{key}") for key, each in self.map(value, where).items()}
         if isinstance(value, list):
             return [self.plain(each, f"{where}[{index}]") for index, each in enumerate(value)]
         return value
@@ -225,14 +228,14 @@ class _Reader:
                     f"says no account, but there are several: set {where}.account to one of {', '.join(accounts)}",
                 )
             return accounts[0]
-        if given not in accounts:
+        if isinstance(given, Ambiguous) or given not in accounts:
             self.wrong(f"{where}.account", f"is {described(given)}, but the accounts are {', '.join(accounts)}")
             return accounts[0]
         return str(given)
 
     def renamed_from(self, kind: Kind, given: Json, where: str) -> str:
         read = self.value(Text(), given, where) or ""
-        if read and not re.search(kind.legal_name, read):
+        if read and not re.fullmatch(kind.legal_name, read):
             self.wrong(where, f"is {read!r}, but the name of a {kind.word} is made of {kind.name_rule}")
             return ""
         return str(read)
@@ -240,7 +243,7 @@ class _Reader:
     def legal(self, kind: Kind, name: str, where: str) -> bool:
         if isinstance(name, Ambiguous):
             return False  # said by map()
-        if not re.search(kind.legal_name, name) or len(stream_name(kind, name)) > 255:
+        if not re.fullmatch(kind.legal_name, name) or len(stream_name(kind, name)) > 255:
             self.wrong(
                 where,
                 f"is not a legal name: the name of a {kind.word} is made of {kind.name_rule}, at most 255 characters in all",

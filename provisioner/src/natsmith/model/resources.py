@@ -240,7 +240,7 @@ def kind_of_stream(stream: str, subjects: object) -> tuple[Kind, str]:
     """
     for kind in (BUCKET, OBJECT_STORE):
         name = stream.removeprefix(kind.prefix)
-        legal = name != stream and re.search(kind.legal_name, name)
+        legal = name != stream and re.fullmatch(kind.legal_name, name)
         if legal and subjects == kind.by_name["subjects"].default_for(name, {}):
             return kind, name
     return STREAM, stream

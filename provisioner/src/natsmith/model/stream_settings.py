@@ -206,6 +206,8 @@ ROLLUP = Field(
     api="allow_rollup_hdrs",
     type=Flag(),
     default=False,
+    # A marker and a schedule replace what is before them, so the server turns this on with them.
+    derived=lambda settings: bool(settings.get("markerSeconds") or settings.get("allowMessageSchedules")),
     doc="Let one message replace all before it.",
 )
 DIRECT = Field(
@@ -216,7 +218,7 @@ MIRROR_DIRECT = Field(
     api="mirror_direct",
     type=Flag(),
     default=False,
-    doc="Let a mirror answer reads for its origin.",
+    doc="Let a mirror answer reads for its origin; only a mirror can.",
 )
 MESSAGE_TTL = Field(
     name="allowMessageTTL",

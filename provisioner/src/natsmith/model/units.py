@@ -316,9 +316,13 @@ class Labels:
                 raise ValueError(
                     f"has the key {key}, but keys under {key.split('.')[0]}. are kept for natsmith and nats-server"
                 )
-            if not isinstance(value, str) or isinstance(value, Ambiguous):
+            if isinstance(key, Ambiguous):
+                raise ValueError(
+                    f"has {described(key)} as a key, which YAML readers take for different things: put it in quotes"
+                )
+            if value is not None and (not isinstance(value, str) or isinstance(value, Ambiguous)):
                 raise ValueError(f"has {described(value)} under {key}, but must have text there: put it in quotes")
-        return dict(given)
+        return {key: value for key, value in given.items() if value is not None}
 
     def encode(self, value: Json) -> Json:
         return dict(value)
@@ -327,7 +331,11 @@ class Labels:
         return dict(raw or {})
 
     def schema(self) -> dict[str, Json]:
-        return {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+        return {
+            "type": "object",
+            "propertyNames": {"not": {"pattern": r"^(natsmith|_nats)\."}},
+            "additionalProperties": {"type": ["string", "null"]},
+        }
 
     def show(self, value: Json) -> str:
         return "{" + ", ".join(f"{key}: {text}" for key, text in sorted(value.items())) + "}"
@@ -339,14 +347,20 @@ def _list(given: Json, of: str) -> Sequence[Json]:
     return given
 
 
+TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+
+
 def parse_time(text: str) -> datetime:
     """Return an RFC 3339 time, as the server writes it; nanoseconds are cut to microseconds."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if not match:
-        raise ValueError(f"is {text!r}, but must be a time such as 2026-01-31T12:00:00Z")
-    fraction = (match[2] or ".0")[1:7].ljust(6, "0")
-    zone = "+00:00" if match[3] == "Z" else match[3]
-    return datetime.fromisoformat(f"{match[1]}.{fraction}{zone}").astimezone(UTC)
+    match = re.fullmatch(TIME, text)
+    try:
+        if match:
+            fraction = (match[2] or ".0")[1:7].ljust(6, "0")
+            zone = "+00:00" if match[3] == "Z" else match[3]
+            return datetime.fromisoformat(f"{match[1]}.{fraction}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # a 13th month, or a time of year 1 that is in year 0 elsewhere
+    raise ValueError(f"is {text!r}, but must be a time such as 2026-01-31T12:00:00Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +379,7 @@ class Time:
         return _utc(raw) if raw else ""
 
     def schema(self) -> dict[str, Json]:
-        return {"type": "string"}
+        return {"type": "string", "pattern": f"^$|^{TIME}$"}
 
     def show(self, value: Json) -> str:
         return value or '""'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from natsmith.model.desired import Desired, Resource
@@ -29,6 +30,7 @@ def check(desired: Desired) -> list[str]:
         problems += _overlaps(streams.values())
         problems += _work_queues(resources, streams)
         problems += _dead_letters(resources)
+        problems += _too_many_consumers(resources, streams)
     return problems
 
 
@@ -83,6 +85,8 @@ def _stream(stream: Resource) -> Iterator[str]:
             f"{_at(stream, 'duplicateWindowSeconds')} is {window}, but must not be above maxAgeSeconds, which is {age}: "
             "lower it, or leave it out"
         )
+    if get("mirrorDirect") and not origin:
+        yield f"{_at(stream, 'mirrorDirect')} is for mirrors, but this stream is none: leave it out"
     if get("allowRollup") and get("denyPurge"):
         yield f"{_at(stream, 'allowRollup')} and denyPurge exclude each other, since a rollup purges: leave one out"
     if get("discardNewPerSubject") and (get("discard") != "new" or not get("maxMessagesPerSubject")):
@@ -163,6 +167,14 @@ def _dead_letters(resources: Iterable[Resource]) -> Iterator[str]:
     for each in resources:
         if each.kind is CONSUMER and f"{each.where}.deadLetter" in streams and not each.get("maxDeliver"):
             yield f"{_at(each, 'maxDeliver')} is 0, so no message ever becomes a dead letter by it: set how often to try"
+
+
+def _too_many_consumers(resources: Iterable[Resource], streams: dict[str, Resource]) -> Iterator[str]:
+    counts = Counter(each.stream for each in resources if each.kind is CONSUMER)
+    for name, count in counts.items():
+        most = streams[name].get("maxConsumers")
+        if 0 < most < count:
+            yield f"{_at(streams[name], 'maxConsumers')} is {most}, but the values give it {count} consumers: raise it"
 
 
 def _work_queues(resources: Iterable[Resource], streams: dict[str, Resource]) -> Iterator[str]:

@@ -10,7 +10,11 @@ from natsmith.model.desired import Resource
 from natsmith.model.observed import Found
 from natsmith.model.units import Json
 
-DERIVED_FROM = {"duplicateWindowSeconds": ("ttlSeconds", "maxAgeSeconds"), "allowMessageTTL": ("markerSeconds",)}
+DERIVED_FROM = {
+    "duplicateWindowSeconds": ("ttlSeconds", "maxAgeSeconds"),
+    "allowMessageTTL": ("markerSeconds",),
+    "allowRollup": ("markerSeconds", "allowMessageSchedules"),
+}
 """Settings that follow from others: not worth a line when those changed too."""
 
 
@@ -29,18 +33,14 @@ def compare(desired: Resource, found: Found, *, level: int = 99) -> Comparison:
     """Return how *found* differs from *desired*; on a server of API *level* some changes are impossible."""
     if desired.settings == found.settings and not desired.config and not found.config and not desired.off:
         return SAME
-    differences, latched = [], []
+    latches = [name for name, value in found.settings.items() if value is True and desired.kind.by_name[name].latch]
+    latched = [_setting(desired, found, name, level) for name in latches if name in desired.off]
+    desired = desired.with_latches(latches)
+    differences = []
     for name in sorted({*desired.settings, *found.settings}, key=list(desired.kind.by_name).index):
-        if name in desired.overridden:
-            continue
-        each = _metadata(desired, found) if name == "metadata" else _setting(desired, found, name, level)
-        if each is None:
-            continue
-        latch = each.field is not None and each.field.latch and each.old is True and each.new is False
-        if not latch:
-            differences.append(each)
-        elif name in desired.off:
-            latched.append(each)
+        if name not in desired.overridden:
+            each = _metadata(desired, found) if name == "metadata" else _setting(desired, found, name, level)
+            differences += [each] if each else []
     differences += _raw(desired, found, level)
     changed = {each.path for each in differences}
     shown = [
@@ -48,7 +48,7 @@ def compare(desired: Resource, found: Found, *, level: int = 99) -> Comparison:
         for each in differences
         if each.fixed or not any(cause in changed for cause in DERIVED_FROM.get(each.path, ()))
     ]
-    return Comparison(differences=tuple(shown), latched=tuple(latched))
+    return Comparison(differences=tuple(shown), latched=tuple(each for each in latched if each))
 
 
 def _setting(desired: Resource, found: Found, name: str, level: int) -> Difference | None:

@@ -10,6 +10,9 @@ from natsmith.model.observed import Found
 from natsmith.model.outcome import Holder, Outcome, Past, Proof
 from natsmith.model.resources import CONSUMER
 
+FAILURES_SHOWN = 5
+"""When a server is gone, one line for each of the requests under way would hide the reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -114,6 +117,19 @@ def done(outcomes: Sequence[Outcome]) -> str:
     return f"{plural(changes, 'change')} applied in {seconds:.1f} s, {unchanged} unchanged."
 
 
+def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Yield why changes failed; a reason that several share is told once."""
+    shared: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for change, why in outcome.failed:
+            shared.setdefault(why, []).append(change.title)
+    for number, (why, titles) in enumerate(shared.items()):
+        if number == FAILURES_SHOWN:
+            yield f"and {plural(len(shared) - number, 'more error')} like these"
+            return
+        yield f"{titles[0]}{f' and {len(titles) - 1} more' if len(titles) > 1 else ''}: {why}"
+
+
 def proof_row(proof: Proof) -> Row:
     """Return one proof as a row."""
     tone = {"holds": "good", "fails": "bad", "not observed": "quiet"}[proof.result]
@@ -138,7 +154,7 @@ def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
         if each.applied is None:
             continue
         if each.kind is CONSUMER:
-            holds = (f"{each.pending} pending", f"{each.ack_pending} unacknowledged")
+            holds: tuple[str, ...] = (f"{each.pending} pending", f"{each.ack_pending} unacknowledged")
         else:
             name = "ttlSeconds" if "ttlSeconds" in each.kind.by_name else "maxAgeSeconds"
             ttl = f"{each.get(name)} s" if each.get(name) else "none"

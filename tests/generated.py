@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from natsmith.model.fields import Field
 from natsmith.model.kind import Kind
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE, STREAM
-from natsmith.model.units import Choice, Count, Flag, Labels, Number, Seconds, SecondsList, Size, Text, Texts, Time
+from natsmith.model.units import Count, Flag, Number, Seconds, SecondsList, Size
+from natsmith.model.words import Choice, Labels, Text, Texts, Time
 
 NAMES = st.sampled_from(["a", "b", "c"])
 WORDS = st.sampled_from(["", "x", "some words"])

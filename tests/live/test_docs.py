@@ -13,7 +13,9 @@ import pages
 from embedded import nats_server
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if list(pages.steps(page.read_text()))
+]
 
 # What a page's text says that an application did, as commands.
 STAND_INS = {
@@ -64,6 +66,4 @@ def test_a_page_prints_what_it_says(page: Path, tmp_path: Path) -> None:
 
 def test_most_pages_show_something() -> None:
     """A page whose blocks are not found would pass silently."""
-    shown = [page.name for page in PAGES if list(pages.steps(page.read_text()))]
-
-    assert len(shown) >= 8
+    assert len(PAGES) >= 8

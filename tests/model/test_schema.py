@@ -19,21 +19,8 @@ from natsmith.model.kind import Kind
 from natsmith.model.reading import DEAD_LETTER_SETTINGS, POLICY, read
 from natsmith.model.resources import BUCKET, CONSUMER, KINDS, OBJECT_STORE, PROFILES, STREAM
 from natsmith.model.schema import json_schema, markdown, wishes
-from natsmith.model.units import (
-    Choice,
-    Count,
-    Flag,
-    Json,
-    Labels,
-    Number,
-    Seconds,
-    SecondsList,
-    Size,
-    Text,
-    Texts,
-    Time,
-    Type,
-)
+from natsmith.model.units import Count, Flag, Json, Number, Seconds, SecondsList, Size, Type
+from natsmith.model.words import Choice, Labels, Text, Texts, Time
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

@@ -27,17 +27,30 @@ from natsmith.planning.check import check_against
 from natsmith.planning.compare import compare
 from natsmith.planning.plan import plan
 
+LOCAL = "local"
+"""Who provisions when nobody says."""
+
 Progress = Callable[[int, int], None]
 """Told how many changes are done, and of how many."""
 
 
 async def prepare(server: Server, desired: Desired, *, account: str, owner: str) -> tuple[Plan, Observed]:
-    """Return the plan for one account; nothing is changed."""
+    """Return the plan for one account; nothing is changed.
+
+    Without an *owner* it is the plan of whoever owns what the values name, so that anybody can look.
+    """
     observed = await observe(server, desired, account=account)
+    owner = owner or _only_owner(desired, observed, account)
     problems = check_against(desired, observed, account=account, owner=owner)
     if problems:
         raise WrongValues(*problems)
     return plan(desired, observed, account=account, owner=owner), observed
+
+
+def _only_owner(desired: Desired, observed: Observed, account: str) -> str:
+    named = (observed.objects.get(each.id) for each in desired.of(account))
+    owners = {found.applied.owner for found in named if found and found.applied}
+    return owners.pop() if len(owners) == 1 else LOCAL
 
 
 def refuse_blocked(made: Plan) -> None:

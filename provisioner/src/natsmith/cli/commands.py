@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from natsmith.actions import lease, state, verify
-from natsmith.actions.apply import apply, prepare, refuse_blocked
+from natsmith.actions.apply import LOCAL, apply, prepare, refuse_blocked
 from natsmith.actions.observe import observe
 from natsmith.adapters import connections, values
 from natsmith.adapters.connections import Connection
@@ -27,9 +27,6 @@ from natsmith.model.resources import BUCKET
 from natsmith.planning.check import check
 from natsmith.views import as_json, as_values, text
 
-LOCAL = "local"
-"""Who provisions when nobody says."""
-
 
 async def run(args: argparse.Namespace) -> int:
     """Run one verb."""
@@ -42,7 +39,8 @@ async def _plan(args: argparse.Namespace, log: Log) -> int:
     plans = []
     for account in _accounts(args, desired.accounts):
         async with _server(args, account, log) as server:
-            plans.append(await _prepared(server, desired, account, args))
+            made, _ = await prepare(server, desired, account=account, owner=args.owner or desired.owner)
+            plans.append(made)
     code = Exit.DONE
     if any(plan.blocked for plan in plans):
         code = Exit.DECISION_NEEDED
@@ -117,8 +115,7 @@ async def _verify(args: argparse.Namespace, log: Log) -> int:
     results: list[tuple[Plan, list[Proof]]] = []
     for account in _accounts(args, desired.accounts):
         async with _server(args, account, log) as server:
-            plan = await _prepared(server, desired, account, args)
-            observed = await observe(server, desired, account=account)
+            plan, observed = await prepare(server, desired, account=account, owner=args.owner or desired.owner)
             wanted = desired.of(account)
             expiring = verify.expiring(wanted, observed)
             proofs = [verify.passive(each) for each in expiring]
@@ -248,18 +245,6 @@ async def _server(args: argparse.Namespace, account: str, log: Log) -> AsyncIter
         yield server
     finally:
         await server.close()
-
-
-async def _prepared(server: JetStream, desired: Desired, account: str, args: argparse.Namespace) -> Plan:
-    """Return the plan of a reading verb: without --owner, as the one who owns what the values name."""
-    owner = args.owner or desired.owner
-    if not owner:
-        observed = await observe(server, desired, account=account)
-        named = {each.id for each in desired.of(account)}
-        owners = {each.applied.owner for key, each in observed.objects.items() if key in named and each.applied}
-        owner = owners.pop() if len(owners) == 1 else LOCAL
-    made, _ = await prepare(server, desired, account=account, owner=owner)
-    return made
 
 
 def _show(plans: list[Plan]) -> None:

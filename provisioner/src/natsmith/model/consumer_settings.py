@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from natsmith.model.fields import Field, Settings
 from natsmith.model.stream_settings import DESCRIPTION, METADATA, STORAGE_FIXED
-from natsmith.model.units import Choice, Count, Flag, Number, Seconds, SecondsList, Text, Texts, Time
+from natsmith.model.units import Count, Flag, Number, Seconds, SecondsList
+from natsmith.model.words import Choice, Text, Texts, Time
 
 PACE_FIXED = "a push consumer keeps the pace that it began with"
 POSITION_FIXED = "a consumer's position cannot be started anew in place"

@@ -18,7 +18,8 @@ from natsmith.model.resources import (
     STREAM_KINDS,
     stream_name,
 )
-from natsmith.model.units import Ambiguous, Choice, Flag, Json, Text, Type, described
+from natsmith.model.units import Ambiguous, Flag, Json, Type, described
+from natsmith.model.words import Choice, Text
 
 ON_IMMUTABLE = Choice(("refuse", "move", "replace"))
 POLICY: dict[str, Type] = {"onImmutable": ON_IMMUTABLE, "prune": Flag(), "loss": Choice(("refuse", "expire", "allow"))}

@@ -12,7 +12,8 @@ from natsmith.model.fields import Field, Group, Groups, described_schema
 from natsmith.model.kind import Kind
 from natsmith.model.reading import CONSUMER_WISHES, DEAD_LETTER_SETTINGS, KEPT_IN_CONFIG, ON_IMMUTABLE, POLICY, WISHES
 from natsmith.model.resources import BUCKET, CONSUMER, PROFILE_DOCS, PROFILES, RESERVED, STREAM, STREAM_KINDS
-from natsmith.model.units import Choice, Count, Flag, Json, Labels, Seconds, SecondsList, Size, Text, Texts, Time, Type
+from natsmith.model.units import Count, Flag, Json, Seconds, SecondsList, Size, Type
+from natsmith.model.words import Choice, Labels, Text, Texts, Time
 
 WISH_DOCS = {
     "account": "The account it lives in; needed where there are several.",

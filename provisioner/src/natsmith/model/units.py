@@ -45,6 +45,38 @@ class Type(Protocol):
         """Return the value as a person reads it."""
 
 
+class Plain:
+    """A type whose form here is the server's form as well."""
+
+    __slots__ = ()
+
+    def encode(self, value: Json) -> Json:
+        """Return *value*."""
+        return value
+
+    def decode(self, raw: Json) -> Json:
+        """Return *raw*."""
+        return raw
+
+    def show(self, value: Json) -> str:
+        """Return *value* as text."""
+        return str(value)
+
+
+class Limit(Plain):
+    """A most, whose 0 is no limit; the server writes that as -1."""
+
+    __slots__ = ()
+
+    def encode(self, value: Json) -> Json:
+        """Return -1 for no limit."""
+        return value or -1
+
+    def decode(self, raw: Json) -> Json:
+        """Return 0 for no limit."""
+        return max(raw, 0)
+
+
 def described(text: Json) -> str:
     """Return *text* as it looked in the file, for an error message."""
     if isinstance(text, Ambiguous):
@@ -73,7 +105,7 @@ def whole(given: Json, *, least: int = 0, most: int = LARGEST, what: str = "a wh
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
+class Seconds(Plain):
     """Whole seconds; the server counts nanoseconds."""
 
     least: int = 0
@@ -95,16 +127,13 @@ class Seconds:
     def schema(self) -> dict[str, Json]:
         return {"type": "integer", "minimum": self.least, "maximum": LONGEST_SECONDS}
 
-    def show(self, value: Json) -> str:
-        return str(value)
-
 
 @dataclass(frozen=True, slots=True)
 class SecondsList:
     """Several waits, one after the other."""
 
     def read(self, given: Json) -> Json:
-        return [Seconds(1).read(each) for each in _list(given, "whole seconds")]
+        return [Seconds(1).read(each) for each in listed(given, "whole seconds")]
 
     def encode(self, value: Json) -> Json:
         return [Seconds().encode(each) for each in value] or None
@@ -123,7 +152,7 @@ SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class Size(Limit):
     """Bytes, as a number or as 512Ki, 1Mi, 5Gi; 0 is no limit, which the server writes as -1."""
 
     most: int = LARGEST
@@ -143,12 +172,6 @@ class Size:
             raise ValueError(f"is {described(given)}, but must be a size such as 512Ki, 1Mi or 5Gi")
         return whole(given, most=self.most, what="a size such as 512Ki, 1Mi or 5Gi")
 
-    def encode(self, value: Json) -> Json:
-        return value or -1
-
-    def decode(self, raw: Json) -> Json:
-        return max(raw, 0)
-
     def schema(self) -> dict[str, Json]:
         return {
             "anyOf": [
@@ -165,7 +188,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Limit):
     """How many; 0 is no limit, which the server writes as -1."""
 
     most: int = LARGEST
@@ -173,21 +196,12 @@ class Count:
     def read(self, given: Json) -> Json:
         return whole(given, most=self.most)
 
-    def encode(self, value: Json) -> Json:
-        return value or -1
-
-    def decode(self, raw: Json) -> Json:
-        return max(raw, 0)
-
     def schema(self) -> dict[str, Json]:
         return {"type": "integer", "minimum": 0, "maximum": self.most}
 
-    def show(self, value: Json) -> str:
-        return str(value)
-
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Plain):
     """A whole number that means itself, zero included."""
 
     least: int = 0
@@ -196,33 +210,18 @@ class Number:
     def read(self, given: Json) -> Json:
         return whole(given, least=self.least, most=self.most)
 
-    def encode(self, value: Json) -> Json:
-        return value
-
-    def decode(self, raw: Json) -> Json:
-        return raw
-
     def schema(self) -> dict[str, Json]:
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
-    def show(self, value: Json) -> str:
-        return str(value)
-
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Plain):
     """Yes or no."""
 
     def read(self, given: Json) -> Json:
         if not isinstance(given, bool):
             raise ValueError(f"is {described(given)}, but must be true or false")
         return given
-
-    def encode(self, value: Json) -> Json:
-        return value
-
-    def decode(self, raw: Json) -> Json:
-        return raw
 
     def schema(self) -> dict[str, Json]:
         return {"type": "boolean"}
@@ -231,117 +230,8 @@ class Flag:
         return "true" if value else "false"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of a few words."""
-
-    words: tuple[str, ...]
-
-    def read(self, given: Json) -> Json:
-        if not isinstance(given, str) or given not in self.words:
-            raise ValueError(f"is {described(given)}, but must be {' or '.join(self.words)}")
-        return given
-
-    def encode(self, value: Json) -> Json:
-        return value
-
-    def decode(self, raw: Json) -> Json:
-        return raw
-
-    def schema(self) -> dict[str, Json]:
-        return {"enum": list(self.words)}
-
-    def show(self, value: Json) -> str:
-        return str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Words for a person, or a name; empty leaves it out."""
-
-    pattern: str = ""
-    example: str = ""
-
-    def read(self, given: Json) -> Json:
-        if isinstance(given, Ambiguous):
-            raise ValueError(f"is {described(given)}, which YAML readers take for different things: put it in quotes")
-        if not isinstance(given, str):
-            raise ValueError(f"is {described(given)}, but must be text: put it in quotes")
-        if given and self.pattern and not re.search(self.pattern, given):
-            raise ValueError(f"is {given!r}, but must look like {self.example}")
-        return given
-
-    def encode(self, value: Json) -> Json:
-        return value or None
-
-    def decode(self, raw: Json) -> Json:
-        return raw or ""
-
-    def schema(self) -> dict[str, Json]:
-        return {"type": "string", "pattern": f"^$|{self.pattern}"} if self.pattern else {"type": "string"}
-
-    def show(self, value: Json) -> str:
-        return value or '""'
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """Several names, in order; empty leaves them out."""
-
-    def read(self, given: Json) -> Json:
-        return [Text().read(each) for each in _list(given, "texts")]
-
-    def encode(self, value: Json) -> Json:
-        return list(value) or None
-
-    def decode(self, raw: Json) -> Json:
-        return list(raw or [])
-
-    def schema(self) -> dict[str, Json]:
-        return {"type": "array", "items": {"type": "string"}}
-
-    def show(self, value: Json) -> str:
-        return "[" + ", ".join(value) + "]"
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Text by key. Keys that nobody named here are somebody else's and stay: see planning/compare.py."""
-
-    def read(self, given: Json) -> Json:
-        if not isinstance(given, Mapping):
-            raise ValueError(f"is {described(given)}, but must be a map of texts")
-        for key, value in given.items():
-            if key.startswith(("natsmith.", "_nats.")):
-                raise ValueError(
-                    f"has the key {key}, but keys under {key.split('.')[0]}. are kept for natsmith and nats-server"
-                )
-            if isinstance(key, Ambiguous):
-                raise ValueError(
-                    f"has {described(key)} as a key, which YAML readers take for different things: put it in quotes"
-                )
-            if value is not None and (not isinstance(value, str) or isinstance(value, Ambiguous)):
-                raise ValueError(f"has {described(value)} under {key}, but must have text there: put it in quotes")
-        return {key: value for key, value in given.items() if value is not None}
-
-    def encode(self, value: Json) -> Json:
-        return dict(value)
-
-    def decode(self, raw: Json) -> Json:
-        return dict(raw or {})
-
-    def schema(self) -> dict[str, Json]:
-        return {
-            "type": "object",
-            "propertyNames": {"not": {"pattern": r"^(natsmith|_nats)\."}},
-            "additionalProperties": {"type": ["string", "null"]},
-        }
-
-    def show(self, value: Json) -> str:
-        return "{" + ", ".join(f"{key}: {text}" for key, text in sorted(value.items())) + "}"
-
-
-def _list(given: Json, of: str) -> Sequence[Json]:
+def listed(given: Json, of: str) -> Sequence[Json]:
+    """Return *given* if it is a list, or raise ValueError."""
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ValueError(f"is {described(given)}, but must be a list of {of}")
     return given
@@ -361,29 +251,3 @@ def parse_time(text: str) -> datetime:
     except (ValueError, OverflowError):
         pass  # a 13th month, or a time of year 1 that is in year 0 elsewhere
     raise ValueError(f"is {text!r}, but must be a time such as 2026-01-31T12:00:00Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """A moment, in RFC 3339; kept in UTC. Empty leaves it out."""
-
-    def read(self, given: Json) -> Json:
-        if not isinstance(given, str):
-            raise ValueError(f"is {described(given)}, but must be a time such as 2026-01-31T12:00:00Z")
-        return _utc(given) if given else ""
-
-    def encode(self, value: Json) -> Json:
-        return value or None
-
-    def decode(self, raw: Json) -> Json:
-        return _utc(raw) if raw else ""
-
-    def schema(self) -> dict[str, Json]:
-        return {"type": "string", "pattern": f"^$|^{TIME}$"}
-
-    def show(self, value: Json) -> str:
-        return value or '""'
-
-
-def _utc(text: str) -> str:
-    return parse_time(text).isoformat().replace("+00:00", "Z")

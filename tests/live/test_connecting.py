@@ -76,7 +76,7 @@ async def test_a_server_that_never_begins_is_named_with_its_user_and_the_reason(
 
     assert await error_of(inside, NotReady, told) == (
         f"nats://{address} was not ready for user u within 0.5 s: connection refused. "
-        "Check that the server runs and that the address is right"
+        "Check that the server runs, and its address in --server, NATS_URL or the context"
     )
 
 

@@ -127,7 +127,7 @@ class Waiting:
 
 
 CURES = {
-    "connection refused": "Check that the server runs and that the address is right",
+    "connection refused": "Check that the server runs, and its address in --server, NATS_URL or the context",
     "its name is not known": "Check the address, and that the server's Service exists",
     "no answer": "Check the address and whether the network lets us through",
     "it refuses the user or its credentials": "Check both; a changed Secret takes a while to reach a server",

@@ -142,6 +142,12 @@ class MemoryServer:
         found = self._streams.get(stream)
         return [found.consumer_info(name, self.now) for name in sorted(found.consumers)] if found else []
 
+    async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
+        """Return one consumer, or None."""
+        await self._enter(f"CONSUMER.INFO.{stream}.{name}")
+        found = self._streams.get(stream)
+        return found.consumer_info(name, self.now) if found and name in found.consumers else None
+
     async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
         """Create or update a consumer."""
         name = config["durable_name"]

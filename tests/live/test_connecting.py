@@ -7,8 +7,9 @@ import io
 import json
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import nkeys
 import pytest
 
 from contract import stream
-from embedded import Embedded, free_port
+from embedded import Embedded
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.errors import DecisionNeeded, NotReady, WrongValues
@@ -36,6 +37,14 @@ def release(newest: str) -> str:
 def told() -> io.StringIO:
     """Hold what was logged."""
     return io.StringIO()
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Give an address that stays without a server: its port is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def account(**user: Any) -> dict[str, Any]:
@@ -70,8 +79,8 @@ async def test_a_server_that_begins_later_is_waited_for_and_told_once(private_se
     assert told.getvalue() == f'server.waiting server={embedded.url} reason="connection refused"\n'
 
 
-async def test_a_server_that_never_begins_is_named_with_its_user_and_the_reason(told: io.StringIO) -> None:
-    address = f"127.0.0.1:{free_port()}"
+async def test_a_server_that_never_begins_is_named_with_its_user_and_the_reason(nobody: str, told: io.StringIO) -> None:
+    address = nobody
     inside = Connection(server=f"nats://x:{PASSWORD}@{address}", user="u", password=PASSWORD)
 
     assert await error_of(inside, NotReady, told) == (
@@ -198,9 +207,11 @@ async def test_tls_that_is_asked_for_is_not_done_without(private_server: Start, 
     assert "does not speak TLS" in await error_of(asked, DecisionNeeded, told)
 
 
-async def test_the_servers_of_a_cluster_are_tried_one_after_the_other(private_server: Start, told: io.StringIO) -> None:
+async def test_the_servers_of_a_cluster_are_tried_one_after_the_other(
+    private_server: Start, nobody: str, told: io.StringIO
+) -> None:
     embedded = private_server()
-    several = Connection(server=f"nats://127.0.0.1:{free_port()},{embedded.url}")
+    several = Connection(server=f"nats://{nobody},{embedded.url}")
 
     async with await connect(several, timeout=10, log=Log(stream=told)) as server:
         assert await server.streams() == []

@@ -49,3 +49,13 @@ def test_consumers_are_removed_before_others_are_made() -> None:
     wanted = {"streams": {"S": {"subjects": ["s"], "consumers": {"new": {}}}}, "provisioner": {"prune": True}}
 
     assert [["delete S/old"], ["create S/new"]] == stages(planned(desired(wanted), observed(there)))
+
+
+def test_streams_that_change_places_are_refused() -> None:
+    """The server would refuse whichever came first."""
+    there = {"streams": {"A": {"subjects": ["x"]}, "B": {"subjects": ["y"]}}}
+    wanted = {"streams": {"A": {"subjects": ["y"]}, "B": {"subjects": ["x"]}}}
+    plan = planned(desired(wanted), observed(there))
+
+    assert ["A", "B"] == sorted(change.label for change in plan.blocked)
+    assert "no order of single changes" in plan.blocked[0].blocked

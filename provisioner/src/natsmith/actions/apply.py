@@ -119,6 +119,7 @@ class _Run:
         self.done: list[Change] = []
         self.failed: list[tuple[Change, str]] = []
         self.first_error: NatsmithError | None = None
+        self.count = len(made.changes)
         self.created: dict[str, str] = {}
         """When each written object was created, by its name on the server."""
 
@@ -153,7 +154,7 @@ class _Run:
             self.failed.append((change, str(error)))
         else:
             self.done.append(change)
-            self.progress(len(self.done), len(self.plan.changes))
+            self.progress(len(self.done), self.count)
 
     def _cause(self, error: NatsmithError) -> NatsmithError:
         """Return why a change failed: a run that was paused past its lease finds its requests timed out as well."""
@@ -201,10 +202,10 @@ class _Run:
         self._keep(wire.decode_stream(await self.server.update_stream(config), wanted), wanted)
 
     async def _update_consumer(self, wanted: Resource, dropped: set[str]) -> None:
-        infos = {each.name: each for each in await self.server.consumers(wanted.stream)}
-        if wanted.name not in infos:
+        info = await self.server.consumer(wanted.stream, wanted.name)
+        if info is None:
             raise StoppedHalfway(f"{wanted.title} was deleted by somebody else meanwhile: run the same command again")
-        config = wire.encode(wanted, self.plan.owner, infos[wanted.name].config, dropped)
+        config = wire.encode(wanted, self.plan.owner, info.config, dropped)
         self.lock.check()
         self._keep(
             wire.decode_consumer(await self.server.put_consumer(wanted.stream, config, verb="update"), wanted), wanted

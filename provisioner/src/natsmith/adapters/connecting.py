@@ -109,16 +109,24 @@ class Waiting:
         self._reason, self._cure = "no answer", CURES["no answer"]
         self._family: type[NatsmithError] = NotReady
 
-    def because(
-        self, error: BaseException, reason: str = "", cure: str = "", *, family: type[NatsmithError] = NotReady
+    def because(self, error: BaseException, *, vague: bool = False) -> None:
+        """Remember why no connection stands; what is *vague* is neither told nor remembered over something better."""
+        if not vague or self.error is None:
+            self._remember(error, *_explained(error), NotReady, tell=not vague)
+
+    def because_of_jetstream(
+        self, error: BaseException, reason: str, cure: str, family: type[NatsmithError] = NotReady
     ) -> None:
-        """Remember why nothing works yet, and tell it unless it was told before."""
-        self.error = error
-        self._reason, self._cure = (reason, cure) if reason else _explained(error)
-        self._family = family
-        if self._reason not in self._told:
-            self._told.add(self._reason)
-            self._log.info("server.waiting", server=self._connection.shown, reason=self._reason)
+        """Remember why JetStream does not work on a connection that stands."""
+        self._remember(error, reason, cure, family, tell=True)
+
+    def _remember(
+        self, error: BaseException, reason: str, cure: str, family: type[NatsmithError], *, tell: bool
+    ) -> None:
+        self.error, self._reason, self._cure, self._family = error, reason, cure, family
+        if tell and reason not in self._told:
+            self._told.add(reason)
+            self._log.info("server.waiting", server=self._connection.shown, reason=reason)
 
     def given_up(self, timeout: float) -> NatsmithError:
         """Return the error that says what was waited for in vain."""

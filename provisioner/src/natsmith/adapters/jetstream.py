@@ -37,6 +37,9 @@ PASSING = {10008, 10009, 10076}
 OLDEST_LEVEL = 1
 """The API level of 2.11; older servers have none."""
 
+PAGES_AT_ONCE = 8
+"""A page of 256 streams is some 300 kB, and a client drops answers that pile up."""
+
 COUNTING_SECONDS = 10
 """How long a consumer that only counts may outlive a run that died before it was deleted."""
 
@@ -92,10 +95,12 @@ class JetStream:
             raise
 
     async def _listing(self, call: str, key: str, convert: Callable[[answers.Answer], Entry]) -> list[Entry]:
-        """Return all entries of a listing: the first page tells how many there are, the others are asked for at once."""
+        """Return all entries of a listing: the first page tells how many there are, the others follow, a few at once."""
+        gate = asyncio.Semaphore(PAGES_AT_ONCE)
 
         async def page(offset: int) -> tuple[list[Entry], int]:
-            answer = await self._find(call, {"offset": offset})
+            async with gate:
+                answer = await self._find(call, {"offset": offset})
             if answer is None:
                 return [], 0
             missing = answer.get("missing")
@@ -149,6 +154,11 @@ class JetStream:
         """Return every consumer of a stream; a stream that is gone has none."""
         found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
         return list({each.name: each for each in found}.values())
+
+    async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
+        """Return one consumer, or None where there is none."""
+        answer = await self._find(f"CONSUMER.INFO.{stream}.{name}", absent=(STREAM_NOT_FOUND, CONSUMER_NOT_FOUND))
+        return answers.consumer(answer) if answer else None
 
     async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
         """Create or update a consumer."""
@@ -240,13 +250,14 @@ async def _ready_account(server: JetStream, waiting: Waiting) -> Account:
         try:
             return await server.account()
         except NotReady as error:
-            waiting.because(error, "JetStream does not answer yet", "Check that JetStream is on, and the server's log")
+            cure = "Check that JetStream is on, and the server's log"
+            waiting.because_of_jetstream(error, "JetStream does not answer yet", cure)
         except Refused as error:
             if error.code == NO_JETSTREAM:
                 cure = "Enable JetStream for this account, or connect as a user of one that has it"
-                waiting.because(error, "the account has no JetStream", cure, family=DecisionNeeded)
+                waiting.because_of_jetstream(error, "the account has no JetStream", cure, DecisionNeeded)
             else:
-                waiting.because(error, str(error), "Check the server's log")
+                waiting.because_of_jetstream(error, str(error), "Check the server's log")
         # Nothing announces that JetStream has a leader; connect's timeout bounds the wait.
         await asyncio.sleep(pause)
         pause = min(pause * 2, 1.0)

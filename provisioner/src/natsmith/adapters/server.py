@@ -120,6 +120,9 @@ class Server(Protocol):
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream."""
 
+    async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
+        """Return one consumer, or None where there is none."""
+
     async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
         """Create or update the consumer that ``config["durable_name"]`` names."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from natsmith.errors import Exit, NatsmithError, StoppedHalfway
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is a sentence, never a traceback."""
     args = parse(sys.argv[1:] if argv is None else argv)
+    # A run is short and makes nearly no cycles; looking for them takes a tenth of a run on 10,000 objects.
+    gc.disable()
     try:
         if args.verb == "schema":
             from natsmith.cli.offline import schema  # noqa: PLC0415  (each verb pays only for its own imports)

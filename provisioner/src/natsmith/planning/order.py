@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from natsmith.model.change import Change
 from natsmith.model.resources import CONSUMER
 from natsmith.planning.subjects import SubjectIndex
+
+CIRCLE = (
+    "it takes a subject of another stream that takes one of its own, and no order of single changes gets there: "
+    "apply values first in which one of them gives its subject up"
+)
 
 
 def in_stages(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
@@ -19,23 +25,23 @@ def in_stages(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
     consumers = [change for change in changes if change.kind is CONSUMER]
     before = _before(streams)
     waited_for = {one for others in before for one in others}
-    late = [change for index, change in enumerate(streams) if change.action == "delete" and index not in waited_for]
-    early = [index for index, change in enumerate(streams) if change not in late]
+    late = [index for index, change in enumerate(streams) if change.action == "delete" and index not in waited_for]
+    done = set(late)
+    early = [index for index in range(len(streams)) if index not in done]
     stages: list[tuple[Change, ...]] = []
-    done: set[int] = {index for index, change in enumerate(streams) if change in late}
     while early:
         ready = [index for index in early if before[index] <= done]
         if not ready:
-            # Subjects that change places: check.py refuses them where it can be told from the values; here the
-            # server would refuse the first of them, so it is left to say why.
-            ready = early
+            stages.append(tuple(replace(streams[index], blocked=CIRCLE) for index in early))
+            break
         stages.append(tuple(streams[index] for index in ready))
         done |= set(ready)
         early = [index for index in early if index not in done]
-    gone = {change.id.stream for change in late}
+    removed = tuple(streams[index] for index in late)
+    gone = {change.id.stream for change in removed}
     stages.append(tuple(each for each in consumers if each.action == "delete" and each.id.stream not in gone))
     stages.append(tuple(each for each in consumers if each.action != "delete"))
-    stages.append(tuple(late))
+    stages.append(removed)
     return tuple(stage for stage in stages if stage)
 
 

@@ -245,6 +245,21 @@ async def test_requests_fail_at_once_when_the_connection_is_lost(private_server:
         assert time.monotonic() - began < 1
 
 
+async def test_nothing_goes_on_after_a_lost_connection_is_closed(private_server: Start) -> None:
+    """Whoever closes in the moment of a new attempt to connect must not leave nats-py trying for ever."""
+    embedded = private_server()
+    async with await connect(Connection(server=embedded.url), timeout=10, log=Log()) as server:
+        # Time itself is what is waited for: nats-py tries at once only after the pause between two attempts.
+        await asyncio.sleep(0.3)
+        freeze(embedded)
+        request = asyncio.create_task(server.stream("S"))
+        await asyncio.sleep(0.05)  # lets the request leave; a server that is stopped does not answer it
+        embedded.kill()
+        await asyncio.gather(request, return_exceptions=True)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_server_that_comes_back_is_used_again(private_server: Start) -> None:
     embedded = private_server()
     async with await connect(Connection(server=embedded.url), timeout=10, log=Log(stream=io.StringIO())) as server:

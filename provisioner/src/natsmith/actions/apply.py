@@ -15,12 +15,12 @@ from natsmith.actions import lease, state
 from natsmith.actions.lease import Lease
 from natsmith.actions.observe import IN_FLIGHT, observe
 from natsmith.adapters import wire
-from natsmith.adapters.server import Refused, Server
+from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server, StreamInfo
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired, Resource
-from natsmith.model.observed import Found, Observed
+from natsmith.model.observed import Observed
 from natsmith.model.outcome import Holder, Outcome, Past
 from natsmith.model.resources import CONSUMER
 from natsmith.planning.check import check_against
@@ -179,13 +179,11 @@ class _Run:
         wanted = _wanted(change)
         config = wire.encode(wanted, self.plan.owner)
         if wanted.kind is CONSUMER:
-            self._keep(
-                wire.decode_consumer(await self.server.put_consumer(wanted.stream, config, verb="create"), wanted),
-                wanted,
-            )
+            self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
         else:
-            more = {"first_seq": first_sequence} if first_sequence else {}
-            self._keep(wire.decode_stream(await self.server.create_stream(config | more), wanted), wanted)
+            if first_sequence:
+                config["first_seq"] = first_sequence
+            self._keep(await self.server.create_stream(config), config, wanted)
 
     async def _update(self, change: Change) -> None:
         wanted = _wanted(change)
@@ -199,7 +197,7 @@ class _Run:
             raise StoppedHalfway(f"{change.title} was deleted by somebody else meanwhile: run the same command again")
         config = wire.encode(wanted, self.plan.owner, info.config, dropped)
         self.lock.check()  # the reading took time, and the lease may have run out in it
-        self._keep(wire.decode_stream(await self.server.update_stream(config), wanted), wanted)
+        self._keep(await self.server.update_stream(config), config, wanted)
 
     async def _update_consumer(self, wanted: Resource, dropped: set[str]) -> None:
         info = await self.server.consumer(wanted.stream, wanted.name)
@@ -207,9 +205,7 @@ class _Run:
             raise StoppedHalfway(f"{wanted.title} was deleted by somebody else meanwhile: run the same command again")
         config = wire.encode(wanted, self.plan.owner, info.config, dropped)
         self.lock.check()
-        self._keep(
-            wire.decode_consumer(await self.server.put_consumer(wanted.stream, config, verb="update"), wanted), wanted
-        )
+        self._keep(await self.server.put_consumer(wanted.stream, config, verb="update"), config, wanted)
 
     async def _replace(self, change: Change) -> None:
         """Delete and create; a stream goes on counting where the old one stopped, or watchers would skip what is new."""
@@ -228,10 +224,12 @@ class _Run:
         else:
             await self.server.delete_stream(change.id.stream)
 
-    def _keep(self, echo: Found, wanted: Resource) -> None:
+    def _keep(self, echo: StreamInfo | ConsumerInfo, sent: Config, wanted: Resource) -> None:
         """Compare what the server says it has now with what it was asked for: old servers drop what they do not know."""
         self.created[str(wanted.id)] = echo.created
-        dropped = [each.path for each in compare(wanted, echo).differences]
+        if wire.kept(sent, echo.config):
+            return
+        dropped = [each.path for each in compare(wanted, wire.decode(echo, wanted)).differences]
         if dropped:
             raise StoppedHalfway(
                 f"{wanted.title}: the server took the request but did not keep {', '.join(dropped)}: "

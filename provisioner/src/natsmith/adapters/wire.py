@@ -30,14 +30,14 @@ def encode(desired: Resource, owner: str, over: Config | None = None, dropped: C
     kind = desired.kind
     latches = [field.name for field in kind.fields if field.latch and over and over.get(field.api) is True]
     effective = desired.with_latches(latches)
-    result: Config = {key: value for key, value in (over or {}).items() if key not in dropped}
-    for field in kind.fields:
-        value = effective.get(field.name)
+    plain, unsaid, following = _DEFAULTS[kind.word]
+    result: Config = {key: value for key, value in (over or {}).items() if key not in dropped and key not in unsaid}
+    result |= plain
+    for name in {**following, **effective.settings}:
+        field = kind.by_name[name]
+        value = effective.get(name)
         raw = field.type.encode(value)
-        if raw is None or (field.level and value == field.default):
-            # A field that an older server does not know is only sent when it says something.
-            result.pop(field.api, None)
-        else:
+        if raw is not None and not (field.level and value == field.default):
             result[field.api] = raw
     metadata = {key: value for key, value in (over or {}).get("metadata", {}).items() if not key.startswith(_SERVERS)}
     known = applied_of(metadata)
@@ -53,6 +53,12 @@ def encode(desired: Resource, owner: str, over: Config | None = None, dropped: C
         if result.get("mirror"):
             result.pop("subjects", None)  # the server refuses a mirror with subjects
     return result
+
+
+def kept(sent: Config, echo: Config) -> bool:
+    """Return whether a server's echo says word for word what it was sent; it may say more, and leave out what is empty."""
+    pairs = ((value, echo.get(key)) for key, value in sent.items() if key != "metadata")
+    return all(value == said or not (value or said) for value, said in pairs)
 
 
 def stamp(desired: Resource, owner: str) -> dict[str, str]:
@@ -90,6 +96,11 @@ def applied(owner: str, memory: str) -> Applied:
     if not isinstance(settings, dict) or not isinstance(config, dict):
         return Applied(owner=owner)
     return Applied(owner=owner, settings=settings, config=config)
+
+
+def decode(info: StreamInfo | ConsumerInfo, desired: Resource | None = None) -> Found:
+    """Return a stream or a consumer as the model sees it."""
+    return decode_consumer(info, desired) if isinstance(info, ConsumerInfo) else decode_stream(info, desired)
 
 
 def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
@@ -136,8 +147,24 @@ def decode_consumer(info: ConsumerInfo, desired: Resource | None = None) -> Foun
     )
 
 
-# Raw forms of "nobody said anything", per kind: most fields of most objects hold one, and need no decoding.
-_EMPTY: tuple[Json, ...] = (None, 0, -1, "", [], {})
+def _defaults(kind: Kind) -> tuple[Config, set[str], dict[str, None]]:
+    """Return what is sent where nobody says anything: always, never, and by what else is said."""
+    plain: Config = {}
+    unsaid: set[str] = set()
+    following: dict[str, None] = {}
+    for field in kind.fields:
+        raw = field.type.encode(field.default)
+        if field.derived or field.named:
+            following[field.name] = None
+        if raw is None or field.level:
+            unsaid.add(field.api)  # an older server need not know a field that says nothing
+        elif field.name not in following:
+            plain[field.api] = raw
+    return plain, unsaid, following
+
+
+_DEFAULTS = {kind.word: _defaults(kind) for kind in KINDS}
+
 _SKIPPED = {"name", "durable_name", "filter_subject", "metadata"}
 _FIELDS = {id(kind): tuple((field, field.api) for field in kind.fields if field.api != "metadata") for kind in KINDS}
 
@@ -160,5 +187,9 @@ def _decode(
     if theirs:
         settings["metadata"] = theirs
     known = kind.by_api
-    config = {key: value for key, value in raw.items() if key not in _SKIPPED and (key in passed or key not in known)}
+    config = {
+        key: value
+        for key, value in raw.items()
+        if key not in _SKIPPED and (key in passed or (value and value != -1 and key not in known))
+    }
     return kind.normal(name, settings), config, metadata

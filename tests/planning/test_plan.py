@@ -227,6 +227,30 @@ def test_interest_without_consumers_drops_everything() -> None:
     assert ("drops", 100, False) == (change.fate.word, change.fate.count, change.fate.about)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "word", "count"),
+    [
+        ({}, {"maxMessages": 40}, "drops", 60),
+        ({"discard": "new"}, {"discard": "new", "maxMessages": 40}, "keeps", 0),
+        ({"discard": "new", "maxMessages": 40}, {"maxMessages": 40}, "drops", 60),
+        ({"maxMessages": 40}, {}, "keeps", 0),
+        ({}, {"maxBytes": 500}, "drops", 50),
+    ],
+)
+def test_limits_drop_only_where_the_oldest_gives_way(
+    before: dict[str, Any], after: dict[str, Any], word: str, count: int
+) -> None:
+    """With `discard: new` the server refuses new messages instead; turning it to old is what drops then."""
+    change = only(
+        planned(
+            desired({"streams": {"S": {"subjects": ["s"], **after}}}),
+            observed({"streams": {"S": {"subjects": ["s"], **before}}}, S=FULL),
+        )
+    )
+
+    assert (word, count) == (change.fate.word, change.fate.count)
+
+
 def test_the_digest_is_the_plan() -> None:
     """It stays while the plan stays, whatever the counts, and changes with it."""
     one = planned(buckets(ttlSeconds=20, history=5), observed(REGISTRY, counts={"KV_b:age": 1}, KV_b=FULL))

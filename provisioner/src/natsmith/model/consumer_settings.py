@@ -150,6 +150,7 @@ FIELDS = (
         type=Flag(),
         default=False,
         fixed=STORAGE_FIXED,
+        fixed_if=lambda old, new, level: level >= 4,  # 2.11 and 2.12 convert it
         doc="Keep its position in memory.",
     ),
     Field(name="headersOnly", api="headers_only", type=Flag(), default=False, doc="Leave payloads out."),

@@ -135,8 +135,7 @@ What needs an API level above 1 is refused on older servers: level 2 is nats-ser
 LOSES = {
     "age": "less expires what is older",
     "per_subject": "less drops the oldest of each subject",
-    "count": "less drops the oldest",
-    "bytes": "less drops the oldest",
+    "limits": "can drop the oldest, unless discard is new",
     "interest": "to interest drops what no consumer waits for",
 }
 

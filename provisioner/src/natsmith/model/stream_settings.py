@@ -36,7 +36,7 @@ REPLICAS = Field(
     doc="On how many servers every entry is kept; more than 1 needs a NATS cluster.",
 )
 MAX_BYTES = Field(
-    name="maxBytes", api="max_bytes", type=Size(), default=0, loses="bytes", doc="Most bytes in all; 0 is no limit."
+    name="maxBytes", api="max_bytes", type=Size(), default=0, loses="limits", doc="Most bytes in all; 0 is no limit."
 )
 COMPRESSION = Field(
     name="compression",
@@ -70,6 +70,8 @@ DISCARD = Field(
     api="discard",
     type=Choice(("old", "new")),
     default="old",
+    derived=lambda settings: "new" if settings.get("sealed") else "old",
+    loses="limits",
     doc="What gives way when a limit is reached: the oldest message, or the new one, which is refused.",
 )
 RETENTION = Field(
@@ -87,7 +89,7 @@ MAX_MESSAGES = Field(
     api="max_msgs",
     type=Count(),
     default=0,
-    loses="count",
+    loses="limits",
     doc="Most messages in all; 0 is no limit.",
 )
 PER_SUBJECT = Field(
@@ -127,6 +129,7 @@ DENY_DELETE = Field(
     api="deny_delete",
     type=Flag(),
     default=False,
+    derived=lambda settings: bool(settings.get("sealed")),
     latch="the server never takes it back",
     doc="Forbid deleting single messages, for ever.",
 )
@@ -135,6 +138,7 @@ DENY_PURGE = Field(
     api="deny_purge",
     type=Flag(),
     default=False,
+    derived=lambda settings: bool(settings.get("sealed")),
     latch="the server never takes it back",
     doc="Forbid purging, for ever.",
 )
@@ -143,8 +147,10 @@ ROLLUP = Field(
     api="allow_rollup_hdrs",
     type=Flag(),
     default=False,
-    # A marker and a schedule replace what is before them, so the server turns this on with them.
-    derived=lambda settings: bool(settings.get("markerSeconds") or settings.get("allowMessageSchedules")),
+    # A marker and a schedule replace what is before them, so the server turns this on with them; sealing turns it off.
+    derived=lambda settings: (
+        bool(settings.get("markerSeconds") or settings.get("allowMessageSchedules")) and not settings.get("sealed")
+    ),
     doc="Let one message replace all before it.",
 )
 DIRECT = Field(

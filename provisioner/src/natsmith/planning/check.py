@@ -205,6 +205,8 @@ def _against_server(resource: Resource, observed: Observed) -> Iterator[str]:
                 f"{_at(resource, name)} needs nats-server {VERSION_OF_LEVEL.get(field.level, 'newer')}, but the server is "
                 f"{observed.version}: upgrade it, or leave {name} out"
             )
+    if resource.kind is STREAM and resource.get("sealed") and resource.id not in observed.objects:
+        yield f"{_at(resource, 'sealed')} is true, but a stream cannot begin sealed: leave it out until the stream is there"
     if resource.get("replicas") > 1 and not observed.clustered:
         yield (
             f"{_at(resource, 'replicas')} is {resource.get('replicas')}, but the server is alone: "

@@ -6,9 +6,10 @@ import hashlib
 import json
 
 from natsmith.model.change import KEEPS, Change, Difference, Fate
-from natsmith.model.desired import Policy
+from natsmith.model.desired import Policy, Resource
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE
+from natsmith.model.units import Json
 
 
 def noun(found: Found) -> str:
@@ -24,7 +25,7 @@ def asks(difference: Difference) -> str:
     return loses if loses in {"age", "per_subject"} and _shrinks(difference) else ""
 
 
-def fate(difference: Difference, found: Found, observed: Observed) -> Fate:
+def fate(difference: Difference, desired: Resource, found: Found, observed: Observed) -> Fate:
     """Return what changing one setting in place does to the messages that are there."""
     loses = difference.field.loses if difference.field else ""
     if not loses or found.messages == 0:
@@ -33,17 +34,35 @@ def fate(difference: Difference, found: Found, observed: Observed) -> Fate:
     if loses == "interest":
         gone = difference.new == "interest"
         return Fate("drops", found.messages, what, about=found.consumers > 0) if gone else KEEPS
+    if loses == "limits":
+        return _over_limits(desired, found, what)
     if not _shrinks(difference):
         return KEEPS
-    if loses == "count":
-        return Fate("drops", max(0, found.messages - difference.new), what)
-    if loses == "bytes":
-        over = max(0, found.bytes - difference.new)
-        return Fate("drops", -(-found.messages * over // found.bytes) if over else 0, what, about=True)
     count = observed.counts.get((found.id, loses))
     return Fate(
-        "expires" if loses == "age" else "drops", found.messages if count is None else count, what, about=count is None
+        "expires" if loses == "age" else "drops",
+        found.messages if count is None else count,
+        what,
+        about=count is None,
     )
+
+
+def _over_limits(desired: Resource, found: Found, what: str) -> Fate:
+    """Return what goes because it is over the wanted limits; where new messages give way, nothing does."""
+    if _effective(desired, "discard") == "new":
+        return KEEPS
+    most, most_bytes = _effective(desired, "maxMessages"), _effective(desired, "maxBytes")
+    by_count = max(0, found.messages - most) if most else 0
+    over = max(0, found.bytes - most_bytes) if most_bytes else 0
+    by_size = -(-found.messages * over // found.bytes) if over else 0
+    gone = max(by_count, by_size)
+    return Fate("drops", gone, what, about=by_size > by_count) if gone else KEEPS
+
+
+def _effective(desired: Resource, name: str) -> Json:
+    """Return a setting, or what ``config`` says instead."""
+    field = desired.kind.by_name[name]
+    return field.type.decode(desired.config[field.api]) if field.api in desired.config else desired.get(name)
 
 
 def _shrinks(difference: Difference) -> bool:

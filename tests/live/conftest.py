@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import secrets
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import nats
 import nats.aio.client
@@ -39,25 +36,6 @@ def binary(version: str) -> Path:
     return ROOT / ".servers" / version / "bin" / "nats-server"
 
 
-def start(stack: ExitStack, version: str, extra: dict[str, Any]) -> Embedded:
-    """Start a server that ends with *stack*, and make sure that it is the one that answers."""
-    while True:
-        name = secrets.token_hex(8)
-        try:
-            server = stack.enter_context(nats_server(binary(version), {"server_name": name, **extra}))
-        except RuntimeError as error:
-            if "address already in use" not in str(error):
-                raise
-            continue
-        # Between choosing a free port and listening there, another worker's server can take it and answer instead.
-        with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=5) as connected,
-            connected.makefile() as lines,
-        ):
-            if name in lines.readline():
-                return server
-
-
 class Servers:
     """One running server of each version that was asked for."""
 
@@ -72,7 +50,7 @@ class Servers:
             accounts = {
                 user: {"jetstream": "enabled", "users": [{"user": user, "password": PASSWORD}]} for user in users
             }
-            server = start(self._stack, version, {"accounts": accounts})
+            server = self._stack.enter_context(nats_server(binary(version), {"accounts": accounts}))
             self._running[version] = server, itertools.count()
         server, numbers = self._running[version]
         return Connection(server=server.url, user=f"A{next(numbers):03}", password=PASSWORD)
@@ -138,7 +116,7 @@ def eventually() -> Eventually:
 def private_server(release: str) -> Iterator[Callable[..., Embedded]]:
     """Start a server that belongs to the test: it may be killed, started again and configured as the test likes."""
     with ExitStack() as stack:
-        yield lambda **extra: start(stack, release, extra)
+        yield lambda **extra: stack.enter_context(nats_server(binary(release), extra))
 
 
 @pytest.fixture

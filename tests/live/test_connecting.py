@@ -111,13 +111,14 @@ async def test_a_password_that_the_server_learns_later_is_waited_for(private_ser
 
 def freeze(embedded: Embedded) -> None:
     """Stop the server's process, which keeps its connections, and wait until it is stopped."""
-    embedded.process.send_signal(signal.SIGSTOP)
+    embedded.signal(signal.SIGSTOP)
+    assert embedded.process
     os.waitpid(embedded.process.pid, os.WUNTRACED)
 
 
 def reload(embedded: Embedded, change: dict[str, Any]) -> None:
     embedded.config.write_text(json.dumps({**json.loads(embedded.config.read_text()), **change}))
-    embedded.process.send_signal(signal.SIGHUP)
+    embedded.signal(signal.SIGHUP)
 
 
 async def test_an_account_without_jetstream_needs_a_decision(private_server: Start, told: io.StringIO) -> None:
@@ -227,7 +228,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for_longer_than_a_req
 
         with pytest.raises(NotReady, match=r"did not answer \$JS\.API\.STREAM\.LIST within 0\.3 s"):
             await server.streams()
-        embedded.process.send_signal(signal.SIGCONT)
+        embedded.signal(signal.SIGCONT)
 
 
 async def test_requests_fail_at_once_when_the_connection_is_lost(private_server: Start) -> None:

@@ -15,7 +15,7 @@ import nats.aio.client
 import pytest
 
 from cli import Natsmith
-from embedded import Embedded, free_port
+from embedded import Embedded
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream
 from waiting import Eventually
@@ -40,25 +40,26 @@ async def test_a_server_that_is_still_booting_is_waited_for(
     tmp_path: Path, private_server: Callable[..., Embedded]
 ) -> None:
     """A Job may start before its server; one line says what is waited for."""
-    port = free_port()
-    natsmith = Natsmith(tmp_path, Connection(server=f"nats://127.0.0.1:{port}"))
+    server = private_server()
+    server.kill()
+    natsmith = Natsmith(tmp_path, Connection(server=server.url))
     natsmith.write("values.yaml", REGISTRY)
     process = await natsmith.start("apply", "-f", "values.yaml")
     assert process.stderr is not None
     waiting = (await process.stderr.readline()).decode()
 
-    private_server(port=port)
+    server.start()
     stdout, _ = await process.communicate()
 
     assert "waiting" in waiting
-    assert f"127.0.0.1:{port}" in waiting
+    assert server.url in waiting
     assert 0 == process.returncode
     assert "1 change applied" in stdout.decode()
 
 
 async def test_nobody_there(tmp_path: Path) -> None:
     """After --timeout: who was asked, what came back, what to do; try later."""
-    natsmith = Natsmith(tmp_path, Connection(server=f"nats://127.0.0.1:{free_port()}"))
+    natsmith = Natsmith(tmp_path, Connection(server="nats://127.0.0.1:1"))
 
     result = await natsmith("status", "--timeout", "0.5")
 
@@ -127,7 +128,7 @@ async def test_a_server_that_dies_halfway(
     natsmith = Natsmith(tmp_path, Connection(server=server.url))
     natsmith.write("values.json", json.dumps(many(800, 30)))
     process = await natsmith.start("apply", "-f", "values.json")
-    data = Path(server.config.parent, "data", "jetstream", "$G", "streams")
+    data = Path(server.home, "data", "jetstream", "$G", "streams")
 
     async def some_are_there() -> bool:
         return len(await asyncio.to_thread(lambda: [*data.glob("*")])) > 50

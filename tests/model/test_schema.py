@@ -268,7 +268,11 @@ def test_the_page_names_no_pinned_setting_of_a_kind() -> None:
         (BUCKET, "history", "| number, 1 to 64 | `1` | yes; less drops the oldest of each subject |"),
         (BUCKET, "storage", "| `file` or `memory` | `file` | no: a store cannot be converted in place |"),
         (OBJECT_STORE, "maxBytes", "| size | `0` | yes; can drop the oldest, unless discard is new |"),
-        (STREAM, "denyPurge", "| `true` or `false` | `false`, or as other settings need | on only: the server never takes it back |"),
+        (
+            STREAM,
+            "denyPurge",
+            "| `true` or `false` | `false`, or as other settings need | on only: the server never takes it back |",
+        ),
     ],
 )
 def test_the_page_says_whether_a_setting_changes_in_place(kind: Kind, setting: str, expected: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,8 @@ from builders import desired
 from memory import MemoryServer
 from natsmith.actions import state
 from natsmith.actions.apply import apply
-from natsmith.errors import DecisionNeeded, NotReady, WrongValues
+from natsmith.adapters.server import StreamInfo
+from natsmith.errors import DecisionNeeded, NotReady, StoppedHalfway, WrongValues
 from natsmith.log import Log
 from natsmith.model.outcome import Outcome
 
@@ -160,6 +162,29 @@ async def test_a_replaced_stream_goes_on_counting() -> None:
     assert 4 == await server.publish("$KV.b.k", b"v")
 
 
+async def test_a_replacement_that_was_interrupted_goes_on_counting_too() -> None:
+    """The state bucket keeps where the old stream stopped, in case the run dies between deleting and creating."""
+    server = MemoryServer()
+    await applied(server, VALUES)
+    for _ in range(3):
+        await server.publish("$KV.b.k", b"v")
+    wish: dict[str, Any] = {
+        **VALUES,
+        "buckets": {"b": {"ttlSeconds": 30, "storage": "memory", "onImmutable": "replace"}},
+        "provisioner": {"loss": "allow"},
+    }
+    server.deny = {"STREAM.CREATE.KV_b"}
+    halfway = await applied(server, wish)
+    assert not halfway.complete
+    assert await server.stream("KV_b") is None
+    server.deny = set()
+
+    await applied(server, wish)
+
+    assert 4 == await server.publish("$KV.b.k", b"v")
+    assert {} == await state.sequences(server)
+
+
 async def test_pruning_removes_what_the_values_no_longer_name() -> None:
     """Only with `prune: true`, and only what this owner made."""
     server = MemoryServer()
@@ -214,7 +239,7 @@ async def test_the_last_outcomes_are_remembered() -> None:
     pasts = await state.outcomes(server)
 
     assert state.OUTCOMES_KEPT == len(pasts)
-    assert ("done", ("update bucket b",)) == (pasts[0].result, pasts[0].rows)
+    assert ("done", (f"update bucket b (ttlSeconds {ttl - 1} -> {ttl})",)) == (pasts[0].result, pasts[0].rows)
 
 
 async def test_a_large_memory_is_kept_in_parts() -> None:
@@ -254,3 +279,113 @@ async def test_what_a_later_natsmith_applied_is_refused() -> None:
 
     with pytest.raises(DecisionNeeded, match="a later natsmith applied it"):
         await applied(server, VALUES)
+
+
+class Meanwhile(MemoryServer):
+    """A server on which somebody else does something right before an object is read again."""
+
+    def __init__(self, stream_name: str) -> None:
+        super().__init__()
+        self.watched, self.armed = stream_name, False
+
+    async def meanwhile(self) -> None:
+        """Do it."""
+
+    async def stream(self, name: str) -> StreamInfo | None:
+        if self.armed and name == self.watched:
+            self.armed = False
+            await self.meanwhile()
+        return await super().stream(name)
+
+
+async def test_an_orphan_that_filled_since_the_plan_is_not_deleted() -> None:
+    """It was empty when nobody had to agree; now it holds an acknowledged message."""
+
+    class Filling(Meanwhile):
+        async def meanwhile(self) -> None:
+            await self.publish("old", b"acknowledged")
+
+    server = Filling("OLD")
+    await applied(server, {"streams": {"OLD": {"subjects": ["old"]}, "S": {"subjects": ["s"]}}})
+    server.armed = True
+
+    with pytest.raises(StoppedHalfway, match="it changed since the plan: it loses data"):
+        await applied(server, {"streams": {"S": {"subjects": ["s"]}}, "provisioner": {"prune": True}})
+
+    info = await server.stream("OLD")
+    assert info is not None
+    assert 1 == info.messages
+
+
+async def test_a_limit_that_somebody_raised_since_the_plan_is_not_enforced() -> None:
+    """The plan was about a description; what came in meanwhile stays until somebody agrees."""
+
+    class Raising(Meanwhile):
+        async def meanwhile(self) -> None:
+            info = await MemoryServer.stream(self, "S")
+            assert info is not None
+            await self.update_stream({**info.config, "max_msgs": 100})
+            for _ in range(50):
+                await self.publish("s", b"x")
+
+    server = Raising("S")
+    await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 2}}})
+    server.armed = True
+
+    with pytest.raises(StoppedHalfway, match="it loses data"):
+        await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 2, "description": "new"}}})
+
+    info = await server.stream("S")
+    assert info is not None
+    assert 50 == info.messages
+
+
+async def test_a_consent_that_stays_in_a_file_counts_once() -> None:
+    """After the loss it is spent: what piles up again is not dropped by the same word."""
+    server = MemoryServer()
+    small = {"streams": {"S": {"subjects": ["s"], "maxMessages": 2}}}
+    await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 100}}})
+    for _ in range(10):
+        await server.publish("s", b"x")
+    with pytest.raises(DecisionNeeded) as refusal:
+        await applied(server, small)
+    agreed = {**small, "provisioner": {"consent": {"S": str(refusal.value).rpartition("=")[2]}}}
+    await applied(server, agreed)
+    info = await server.stream("S")
+    assert info is not None
+    assert 2 == info.messages
+
+    await server.update_stream({**info.config, "max_msgs": 100})
+    for _ in range(10):
+        await server.publish("s", b"x")
+    with pytest.raises(DecisionNeeded, match="it loses data"):
+        await applied(server, agreed)
+
+
+async def test_a_state_bucket_that_cannot_be_written_is_no_failure() -> None:
+    """Everything was done, and objects remember it themselves."""
+    server = MemoryServer()
+    await applied(server, VALUES)
+    events = io.StringIO()
+    server.deny = {"STREAM.MSG.GET"}
+
+    outcome = await apply(
+        server,
+        desired({**VALUES, "buckets": {"b": {"ttlSeconds": 5}}}),
+        account="app",
+        owner="local",
+        log=Log(stream=events),
+        timeout=0.2,
+    )
+
+    assert outcome.complete
+    assert "warning: the state bucket natsmith_state could not be written" in events.getvalue()
+
+
+async def test_values_that_the_server_refuses_first_are_wrong_values() -> None:
+    """Nothing was changed, and trying again would change nothing."""
+    server = MemoryServer()
+    await server.create_stream({"name": "origin", "subjects": ["x"]})
+
+    with pytest.raises(WrongValues, match=r"correct it in streams\.S"):
+        await applied(server, {"streams": {"S": {"subjects": ["s"], "config": {"unknown_to_servers": 1}}}})

@@ -12,7 +12,8 @@ from memory import MemoryServer
 from natsmith.actions import lease, state
 from natsmith.actions.apply import apply
 from natsmith.actions.lease import Lease, held
-from natsmith.errors import NotReady, StoppedHalfway
+from natsmith.adapters.server import Refused
+from natsmith.errors import DecisionNeeded, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
 
@@ -108,3 +109,99 @@ async def test_a_state_bucket_that_is_none_is_told() -> None:
 
     with pytest.raises(Exception, match="is not natsmith's state bucket"):
         await apply(server, desired({"buckets": {"b": {}}}), account="app", owner="local", log=Log(), timeout=0)
+
+
+async def test_a_lock_in_a_state_bucket_that_was_made_anew_is_not_stolen() -> None:
+    """Its sequences begin anew, so the second holder's lock has the number that the first one's had."""
+    server = await server_with_state()
+    first, second = Lease(server, ONE, seconds=15), Lease(server, TWO, seconds=15)
+    await first.take()
+    await server.delete_stream(state.STREAM)
+    await state.ensure(server, 1)
+    assert await second.take()
+
+    await first.renew()
+    await first.release()
+
+    assert TWO == await lease.holder(server)
+    with pytest.raises(StoppedHalfway, match="lost its lock"):
+        first.check()
+    await second.renew()
+    second.check()
+
+
+async def test_two_runs_of_one_person_are_two_holders() -> None:
+    """Who and since may be the same; the lock is known by more than that."""
+    server = await server_with_state()
+    first, second = Lease(server, ONE, seconds=15), Lease(server, ONE, seconds=15)
+    await first.take()
+    await server.delete_stream(state.STREAM)
+    await state.ensure(server, 1)
+    assert await second.take()
+
+    await first.renew()
+
+    with pytest.raises(StoppedHalfway):
+        first.check()
+
+
+async def test_a_renewal_whose_answer_was_lost_is_ours() -> None:
+    """The server stored it all the same."""
+    server = await server_with_state()
+    mine = Lease(server, ONE, seconds=15)
+    await mine.take()
+    last = await server.last(state.STREAM, lease.KEY)
+    assert last
+    await server.publish(lease.KEY, last.payload, expect=last.sequence, ttl=15)
+
+    await mine.renew()
+
+    mine.check()
+    await mine.release()
+    assert await lease.holder(server) is None
+
+
+@pytest.mark.parametrize("payload", [b"", b"rubbish", b'{"owner": "me", "who": "x", "since": "y"}'])
+async def test_a_lock_that_never_expires_is_nobodys(payload: bytes) -> None:
+    """Put there by hand, or what `nats kv del` leaves: it would block for ever."""
+    server = await server_with_state()
+    await server.publish(lease.KEY, payload)
+
+    assert await lease.holder(server) is None
+    async with held(server, TWO, log=Log(), timeout=0):
+        assert TWO == await lease.holder(server)
+
+
+class Refusing(MemoryServer):
+    """A server that from some time on refuses to store anything."""
+
+    refusing = False
+
+    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+        """Store a message, or refuse."""
+        if self.refusing:
+            raise Refused(request=f"publish on {subject}", code=10047, text="insufficient storage resources available")
+        return await super().publish(subject, payload, expect=expect, ttl=ttl)
+
+
+async def test_a_refused_renewal_is_tried_again_and_the_lock_given_back() -> None:
+    """Only when the lease is nearly over does the run stop."""
+    server = Refusing()
+    await state.ensure(server, 1)
+    async with held(server, ONE, log=Log(), timeout=0) as mine:
+        server.refusing = True
+        await mine.renew()
+        mine.check()
+
+    assert await lease.holder(server) is None
+
+
+async def test_a_lock_that_the_server_refuses_to_store_is_told() -> None:
+    """With the cure, and not as a bug."""
+    server = Refusing()
+    await state.ensure(server, 1)
+    server.refusing = True
+
+    with pytest.raises(DecisionNeeded, match="insufficient storage"):
+        async with held(server, ONE, log=Log(), timeout=0):
+            pass

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, from_file
+from natsmith.adapters.connecting import user_of
+from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, from_file, home_directory
 from natsmith.errors import WrongValues
 from natsmith.model.units import Json
 
 
 def connection(
-    home: Path, environ: dict[str, str] | None = None, *, selected: dict[str, Json] | None = None, **flags: str
+    home: Path | None, environ: dict[str, str] | None = None, *, selected: dict[str, Json] | None = None, **flags: str
 ) -> Connection:
     """Return the connection of a user whose selected context, if any, is *selected*."""
-    if selected is not None:
+    if selected is not None and home is not None:
         write_context(home / ".config", "main", selected)
     return from_environment(environ or {}, Namespace(**flags), home=home)
 
@@ -28,7 +32,7 @@ def write_context(config: Path, name: str, context: dict[str, Json]) -> None:
     (config / "nats" / "context.txt").write_text(f"{name}\n")
 
 
-def refused(home: Path, environ: dict[str, str] | None = None, **rest: Json) -> str:
+def refused(home: Path | None, environ: dict[str, str] | None = None, **rest: Json) -> str:
     with pytest.raises(WrongValues) as caught:
         connection(home, environ, **rest)
     return str(caught.value)
@@ -150,8 +154,16 @@ def test_the_password_of_another_user_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_user_without_a_password_is_a_token_as_in_the_cli(tmp_path: Path) -> None:
-    assert Connection(token="t") == connection(tmp_path, {"NATS_USER": "t"})
+    assert Connection(token="t", token_from="NATS_USER") == connection(tmp_path, {"NATS_USER": "t"})
     assert Connection(user="u") == connection(tmp_path, selected={"user": "u"})
+
+
+def test_who_forgot_the_password_reads_that_the_user_is_a_token(tmp_path: Path) -> None:
+    """The name itself may be a token, so it is not shown."""
+    taken = "taken as a token because there is no password (set NATS_PASSWORD or --password-file)"
+    assert f"the user in NATS_USER, {taken}" == user_of(connection(tmp_path, {"NATS_USER": "hunter2"}))
+    assert f"the user in --user, {taken}" == user_of(connection(tmp_path, user="hunter2"))
+    assert "the holder of the token" == user_of(connection(tmp_path, {"NATS_TOKEN": "hunter2"}))
 
 
 def test_several_ways_in_at_one_place_are_refused(tmp_path: Path) -> None:
@@ -179,6 +191,64 @@ def test_a_password_file_that_holds_none_is_refused(tmp_path: Path, content: byt
         file.write_bytes(content)
 
     assert expected in refused(tmp_path, user="u", password_file=str(file))
+
+
+# Without a home directory
+
+
+def test_who_has_no_home_directory_connects_by_the_environment() -> None:
+    """A container may run as a user that its system does not know."""
+    assert Connection(server="nats://a") == connection(None, {"NATS_URL": "nats://a"})
+
+
+def test_who_has_no_home_directory_has_no_contexts_but_where_xdg_says(tmp_path: Path) -> None:
+    write_context(tmp_path, "main", {"url": "nats://xdg"})
+
+    assert "nats://xdg" == connection(None, {"XDG_CONFIG_HOME": str(tmp_path)}).server
+    assert "--context or NATS_CONTEXT says 'main', but this user has no home directory" in refused(None, context="main")
+
+
+def test_a_path_from_home_needs_a_home_directory() -> None:
+    assert "~/x: this user has no home directory: set HOME, or write the path in full" == refused(None, creds="~/x")
+
+
+def test_the_home_directory_is_where_contexts_are_looked_for() -> None:
+    assert home_directory() == Path("~").expanduser()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user without a home directory")
+def test_a_user_without_a_home_directory_has_none() -> None:
+    """As in a container that runs with a uid of its own."""
+    script = (
+        "import os; from natsmith.adapters.connections import home_directory; "
+        "os.environ.pop('HOME', None); os.setuid(54321); print(home_directory())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ("None\n", "") == (done.stdout, done.stderr)
+
+
+# What cannot be sent
+
+
+def test_text_that_is_not_utf8_is_refused_without_being_shown(tmp_path: Path) -> None:
+    assert "the environment: password holds bytes that are not UTF-8: write it as UTF-8" == refused(
+        tmp_path, {"NATS_USER": "u", "NATS_PASSWORD": "hunter2\udcff"}
+    )
+
+
+@pytest.mark.parametrize("key", ["creds", "ca", "inbox_prefix", "user"])
+def test_a_null_character_is_refused(tmp_path: Path, key: str) -> None:
+    assert "holds a null character: remove it" in refused(tmp_path, selected={key: "/a\0b"})
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a..b", ".a", "a.*", "a.>", "a\tb", "."])
+def test_an_inbox_prefix_must_be_the_beginning_of_a_subject(tmp_path: Path, prefix: str) -> None:
+    assert "the flags: inbox prefix is not the beginning of a subject" in refused(tmp_path, inbox_prefix=prefix)
+
+
+@pytest.mark.parametrize("prefix", ["_INBOX", "_INBOX_me.", "a.b"])
+def test_an_inbox_prefix_may_end_with_a_dot(tmp_path: Path, prefix: str) -> None:
+    assert prefix == connection(tmp_path, inbox_prefix=prefix).inbox_prefix
 
 
 # Addresses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import assume, given
@@ -13,10 +13,13 @@ import memory_config
 from builders import desired
 from generated import settings
 from natsmith.adapters import wire
+from natsmith.adapters.jetstream import NO_JETSTREAM, PASSING, JetStream
+from natsmith.adapters.link import Link
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, StreamInfo
+from natsmith.errors import NotReady, WrongValues
 from natsmith.model.desired import Resource
 from natsmith.model.kind import Kind
-from natsmith.model.observed import Found
+from natsmith.model.observed import Applied, Found
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE, STREAM
 from natsmith.model.units import NANOS
 
@@ -193,11 +196,34 @@ def test_an_object_without_an_owner_was_applied_by_nobody() -> None:
     assert read(STREAM, echo(STREAM, {"name": "x", "metadata": {"team": "a"}})).applied is None
 
 
-@pytest.mark.parametrize("memory", ["", "nonsense", "[]", "{}", '{"v": 1, "settings": 5}', "null"])
+@pytest.mark.parametrize(
+    "memory",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        "null",
+        "[" * 60_000,
+        '{"v": "abc"}',
+        '{"v": null}',
+        '{"v": 1, "settings": 5}',
+        '{"v": 1, "settings": [[1]]}',
+        '{"v": 1, "settings": {"metadata": 5}}',
+        '{"v": 1, "settings": {"metadata": {"a": 5}}}',
+        '{"v": 1, "settings": {"nobodyKnows": 5}}',
+        '{"v": 1, "settings": {"maxAgeSeconds": "abc", "backoffSeconds": 5, "sealed": 1, "ackPolicy": []}}',
+        '{"v": 1, "settings": {"maxAgeSeconds": 1e999}}',
+        '{"v": 1, "config": []}',
+        '{"v": 1, "consents": "many"}',
+        '{"v": 1, "consents": -1}',
+    ],
+    ids=lambda text: str(text)[:60],
+)
 def test_a_memory_that_cannot_be_read_is_no_memory(memory: str) -> None:
     found = wire.applied("me", memory)
 
-    assert (found.owner, found.settings, found.config, found.newer) == ("me", {}, {}, 0)
+    assert found == Applied(owner="me")
 
 
 def test_a_memory_in_a_newer_format_is_told() -> None:
@@ -209,3 +235,87 @@ def test_the_same_object_always_makes_the_same_request() -> None:
     turned = {"metadata": {"a": "2", "b": "1"}, "maxMessages": 5}
 
     assert after(STREAM, wanted)["metadata"][wire.APPLIED] == after(STREAM, turned)["metadata"][wire.APPLIED]
+
+
+def test_what_can_be_read_of_a_memory_is_kept() -> None:
+    memory = {"v": 1, "settings": {"maxMessages": 5, "metadata": {"a": "b"}, "sealed": "?"}, "config": {"x": [1]}}
+
+    found = wire.applied("me", json.dumps(memory))
+
+    assert (found.settings, found.config) == ({"maxMessages": 5, "metadata": {"a": "b"}}, {"x": [1]})
+
+
+@pytest.mark.parametrize("nanoseconds", [1, 1_500_000_000, 1234567890123456789, 2**63 - 1])
+def test_an_age_keeps_every_nanosecond(nanoseconds: int) -> None:
+    found = read(STREAM, {**echo(STREAM, {"name": "x", "subjects": ["S.>"]}), "max_age": nanoseconds})
+
+    type_ = STREAM.by_name["maxAgeSeconds"].type
+    assert type_.encode(found.get("maxAgeSeconds")) == nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ("2026-01-31T12:00:00.123456789Z", "2026-01-31T12:00:00.123456789Z"),
+        ("2026-01-31T13:00:00.100000000+01:00", "2026-01-31T12:00:00.1Z"),
+        ("2026-01-31T12:00:00.000Z", "2026-01-31T12:00:00Z"),
+    ],
+)
+def test_a_time_keeps_every_digit_that_the_server_counts(shown: str, kept: str) -> None:
+    consumer = read(
+        CONSUMER, {"durable_name": "x", "name": "x", "opt_start_time": shown, "deliver_policy": "by_start_time"}
+    )
+    sourced = read(STREAM, {"name": "x", "sources": [{"name": "T", "opt_start_time": shown}]})
+
+    assert consumer.get("startTime") == kept
+    assert sourced.get("sources") == [{"name": "T", "startTime": kept}]
+    assert after(CONSUMER, {"deliverPolicy": "by_start_time", "startTime": shown})["opt_start_time"] == kept
+
+
+class Answering:
+    """A connection that gives one answer to everything."""
+
+    where = "memory"
+    greeting: Mapping[str, Any] = {"max_payload": 1000}
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.answer = answer
+        self.sent = 0
+
+    async def send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """Return the answer."""
+        self.sent += 1
+        return json.dumps(self.answer).encode()
+
+
+def jetstream(link: Answering) -> JetStream:
+    """Return the account at the end of *link*."""
+    return JetStream(cast(Link, link))
+
+
+@pytest.mark.parametrize("code", sorted({*PASSING, NO_JETSTREAM}))
+async def test_a_server_whose_jetstream_is_gone_for_a_moment_is_asked_again_later(code: int) -> None:
+    """Once it has answered; before that, connect() judges what it means."""
+    server = jetstream(Answering({"error": {"err_code": code, "description": "not now"}}))
+    server.passing = PASSING | {NO_JETSTREAM}  # as connect() leaves it
+
+    with pytest.raises(NotReady, match="Run the same command again"):
+        await server.streams()
+    with pytest.raises(NotReady, match="Run the same command again"):
+        await server.publish("x", b"")
+
+
+async def test_before_it_has_answered_an_account_without_jetstream_is_refused() -> None:
+    with pytest.raises(Refused):
+        await jetstream(Answering({"error": {"err_code": NO_JETSTREAM, "description": "not enabled"}})).account()
+
+
+async def test_what_a_server_would_not_take_is_not_sent() -> None:
+    link = Answering({"seq": 1})
+
+    with pytest.raises(WrongValues, match=r"publish on x is 1001 bytes, but the server takes 1000: shorten"):
+        await jetstream(link).publish("x", b"x" * 1001)
+    with pytest.raises(WrongValues):
+        await jetstream(link).publish("x", b"x" * 990, ttl=15)
+    assert link.sent == 0
+    assert await jetstream(link).publish("x", b"x" * 1000) == 1

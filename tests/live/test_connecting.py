@@ -18,7 +18,7 @@ import pytest
 
 from contract import stream
 from embedded import Embedded
-from natsmith.adapters.connections import Connection
+from natsmith.adapters.connections import Connection, from_environment
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.errors import DecisionNeeded, NotReady, WrongValues
 from natsmith.log import Log
@@ -149,6 +149,24 @@ async def test_a_user_who_may_not_hear_answers_is_told_at_once(private_server: S
     assert "user u may not receive answers on _INBOX." in error
     async with await connect(as_u(embedded, inbox_prefix="_INBOX_u"), timeout=10, log=Log()) as server:
         assert await server.streams() == []
+
+
+async def test_a_user_without_a_password_is_told_to_be_taken_as_a_token(
+    private_server: Start, told: io.StringIO
+) -> None:
+    embedded = private_server(**account())
+    forgotten = from_environment({"NATS_URL": embedded.url, "NATS_USER": "u"}, object(), home=None)
+
+    assert (
+        "was not ready for the user in NATS_USER, taken as a token because there is no password "
+        "(set NATS_PASSWORD or --password-file) within 0.5 s: it refuses the user or its credentials"
+    ) in await error_of(forgotten, NotReady, told)
+
+
+async def test_a_file_whose_name_holds_a_null_character_is_named(told: io.StringIO) -> None:
+    assert "cannot be read: its name holds a null character" in await error_of(
+        Connection(creds="a\0b"), WrongValues, told
+    )
 
 
 async def test_every_file_that_is_missing_is_named_at_once(told: io.StringIO) -> None:

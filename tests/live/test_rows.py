@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import nats.aio.client
 
 from cli import Natsmith
+from embedded import Embedded
+from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream
 from waiting import Eventually
 
@@ -186,15 +190,40 @@ async def test_a_second_apply_writes_nothing(natsmith: Natsmith, nats_connection
     assert 0 == stored.pending_msgs
 
 
-async def test_row_d(natsmith: Natsmith, server: JetStream) -> None:
+def noetl(private_server: Callable[..., Embedded], tmp_path: Path, user: str) -> Natsmith:
+    """Return a command line on a server with the account NOETL and another one."""
+    accounts = {
+        name: {"jetstream": "enabled", "users": [{"user": name.lower(), "password": "pw"}]}
+        for name in ("NOETL", "OTHER")
+    }
+    return Natsmith(tmp_path, Connection(server=private_server(accounts=accounts).url, user=user, password="pw"))
+
+
+async def test_row_d(private_server: Callable[..., Embedded], tmp_path: Path) -> None:
     """A session cache of five minutes, in the account NOETL."""
+    natsmith = noetl(private_server, tmp_path, "noetl")
     natsmith.write("values.yaml", natsmith.value_file("sessions.yaml"))
 
     applied = await natsmith("apply", "-f", "values.yaml")
     verified = await natsmith("verify", "-f", "values.yaml", "--prove")
+    status = await natsmith("status")
 
     assert (0, 0) == (applied.code, verified.code), verified.text
-    assert 300 * SECOND == (await config(server, "KV_sessions"))["max_age"]
+    assert "bucket sessions: owner local; time to live 300 s" in status.stdout
+    assert "Account NOETL" in status.last
+
+
+async def test_another_account_than_the_values_mean_is_not_served(
+    private_server: Callable[..., Embedded], tmp_path: Path
+) -> None:
+    """A wrong user would provision, or prune, somebody else's account."""
+    natsmith = noetl(private_server, tmp_path, "other")
+    natsmith.write("values.yaml", natsmith.value_file("sessions.yaml"))
+
+    result = await natsmith("apply", "-f", "values.yaml")
+
+    assert 3 == result.code
+    assert "the values are for account NOETL, but the user that connects belongs to OTHER" in result.stderr
 
 
 async def test_row_e(

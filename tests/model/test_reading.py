@@ -44,7 +44,7 @@ MISTAKES: dict[str, tuple[Json, str]] = {
     "a key that is like no other": (
         consumer(deadLetter={"zzz": 5}),
         "streams.S.consumers.w.deadLetter.zzz is not a key that natsmith knows; "
-        "known are description, maxAgeSeconds, maxBytes, placement, replicas, storage, stream",
+        "known are adopt, description, maxAgeSeconds, maxBytes, onImmutable, placement, replicas, storage, stream",
     ),
     "a misspelled section": ({"bucket": {}}, "bucket is not a key that natsmith knows: did you mean buckets?"),
     "a misspelled policy": (

@@ -43,10 +43,19 @@ def test_a_removed_stream_goes_first_where_its_subject_is_wanted() -> None:
     )
 
 
-def test_consumers_are_removed_before_others_are_made() -> None:
-    """In a work queue the old filter would be in the way."""
+def test_a_consumer_is_removed_after_its_successor_is_there() -> None:
+    """A stream may keep its messages only for its consumers."""
     there = {"streams": {"S": {"subjects": ["s"], "consumers": {"old": {}}}}}
     wanted = {"streams": {"S": {"subjects": ["s"], "consumers": {"new": {}}}}, "provisioner": {"prune": True}}
+
+    assert [["create S/new"], ["delete S/old"]] == stages(planned(desired(wanted), observed(there)))
+
+
+def test_in_a_work_queue_a_consumer_is_removed_first() -> None:
+    """The filters of two may not meet there."""
+    queue = {"subjects": ["s"], "retention": "workqueue"}
+    there = {"streams": {"S": {**queue, "consumers": {"old": {}}}}}
+    wanted = {"streams": {"S": {**queue, "consumers": {"new": {}}}}, "provisioner": {"prune": True}}
 
     assert [["delete S/old"], ["create S/new"]] == stages(planned(desired(wanted), observed(there)))
 

@@ -122,12 +122,85 @@ def test_replacing_needs_consent_and_brings_the_consumers_back() -> None:
     assert () == agreed.blocked
 
 
+INTEREST = {"subjects": ["s.>"], "retention": "interest"}
+WAITING: dict[str, Any] = {"S__w": {"pending": 8, "ack_pending": 2}}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"streams": {"S": INTEREST}, "provisioner": {"prune": True}},
+        {"streams": {"S": {**INTEREST, "consumers": {"w": {"ackPolicy": "all", "onImmutable": "replace"}}}}},
+        {"streams": {"S": {**INTEREST, "consumers": {"w": {"filterSubjects": ["s.y"]}}}}},
+        {"streams": {"S": {**INTEREST, "consumers": {"w": {"inactiveThresholdSeconds": 1}}}}},
+    ],
+    ids=["removed", "replaced", "narrowed", "allowed to vanish"],
+)
+def test_a_consumer_that_waits_for_less_drops_what_is_kept_for_it(wish: dict[str, Any]) -> None:
+    """With `retention: interest` the messages go with the last one that waits for them."""
+    change = only(planned(desired(wish), observed({"streams": {"S": {**INTEREST, "consumers": {"w": {}}}}}, **WAITING)))
+
+    assert ("drops", 10, "messages", True) == (
+        change.fate.word,
+        change.fate.count,
+        change.fate.noun,
+        change.fate.about,
+    )
+    assert change.blocked
+
+
+def test_a_wider_filter_drops_nothing() -> None:
+    """Whoever waited still waits."""
+    there = {"streams": {"S": {**INTEREST, "consumers": {"w": {"filterSubjects": ["s.y"]}}}}}
+    wish = {"streams": {"S": {**INTEREST, "consumers": {"w": {"filterSubjects": ["s.>"]}}}}}
+
+    assert "" == only(planned(desired(wish), observed(there, **WAITING))).blocked
+
+
+def test_an_empty_stream_with_consumers_of_others_is_not_replaced_lightly() -> None:
+    """Another owner's go with it never, nobody's only with a word."""
+    there = {"streams": {"S": {"subjects": ["s"], "consumers": {"theirs": {}}}}}
+    wish = {"streams": {"S": {"subjects": ["s"], "storage": "memory", "onImmutable": "replace"}}}
+    others = Applied(owner="team/other")
+
+    foreign = only(planned(desired(wish), observed(there, S={"consumers": 1}, S__theirs={"applied": others})))
+    nobodys = only(planned(desired(wish), observed(there, S={"consumers": 1}, S__theirs={"applied": None})))
+
+    assert "consumers of team/other would go with it" in foreign.blocked
+    assert "" == foreign.consent
+    assert ("drops", 1, "consumers that nobody provisioned") == (
+        nobodys.fate.word,
+        nobodys.fate.count,
+        nobodys.fate.noun,
+    )
+    assert nobodys.consent
+
+
+def test_a_consent_counts_once() -> None:
+    """After it was used, the same loss needs a new one: a file may keep the old without harm."""
+    before, after = (
+        only(
+            planned(
+                buckets(ttlSeconds=60),
+                observed(
+                    REGISTRY,
+                    counts={"KV_b:per_subject": 7},
+                    KV_b={**FULL, "applied": Applied(owner="local", consents=used)},
+                ),
+            )
+        )
+        for used in (0, 1)
+    )
+
+    assert before.consent != after.consent
+
+
 def test_an_object_without_owner_is_adopted() -> None:
     """The values name it, so it is theirs from now on; the plan says so."""
     change = only(planned(desired(REGISTRY), observed(REGISTRY, owner="")))
 
     assert ("adopt", "keeps") == (change.action, change.fate.word)
-    assert "had no owner" in change.note
+    assert "it has no owner" in change.note
 
 
 def test_another_owners_object_is_refused() -> None:
@@ -258,6 +331,11 @@ def test_the_digest_is_the_plan() -> None:
     other = planned(buckets(ttlSeconds=21, history=5), observed(REGISTRY, counts={"KV_b:age": 1}, KV_b=FULL))
 
     assert one.digest == same.digest != other.digest
+
+
+def test_the_digest_covers_what_is_created() -> None:
+    """`--expect` lets nothing through that was not seen."""
+    assert planned(buckets(ttlSeconds=30), observed({})).digest != planned(buckets(ttlSeconds=1), observed({})).digest
 
 
 def test_history_with_keys_that_expire_by_themselves_is_warned_about() -> None:

@@ -1,7 +1,8 @@
 """The lock of an account: one run writes at a time, and a dead one does not block the next.
 
 FACTS of the server that it is built on: create-if-absent and compare-and-set on a key with a time to live;
-a purge of the holder's own revision never hits a newer holder. The server has no compare-and-set for configurations,
+a purge of the holder's own revision never hits a newer holder. Sequences begin anew in a state bucket that was deleted
+and created meanwhile, so what is renewed or given back is known by a number of its own as well. The server has no compare-and-set for configurations,
 so a run also asks its own clock before each write whether its lease still holds.
 """
 
@@ -10,18 +11,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from natsmith.actions.state import STREAM, SUBJECT
-from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Refused, Server
-from natsmith.errors import NatsmithError, NotReady, StoppedHalfway
+from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
+from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Message, Refused, Server
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
+from natsmith.model.units import remembered_map
 
 KEY = SUBJECT + "lock"
-SECONDS = 15
+SECONDS = LEASE_SECONDS
 """How long a lease lives without a renewal."""
 
 MARGIN = 6.0
@@ -42,28 +45,46 @@ class Lease:
 
     def __init__(self, server: Server, holder: Holder, *, seconds: int) -> None:
         self._server = server
-        self._payload = json.dumps({"owner": holder.owner, "who": holder.who, "since": holder.since}).encode()
+        about = {"owner": holder.owner, "who": holder.who, "since": holder.since, "nonce": secrets.token_hex(16)}
+        self._payload = json.dumps(about).encode()
         self._seconds = seconds
-        self._revision = 0
         self._until = 0.0
         self._lost = ""
 
     async def take(self) -> bool:
         """Take the lock if nobody holds it."""
-        return await self._write(expect=0)
+        try:
+            if await self._write(expect=0):
+                return True
+            last = await self._server.last(STREAM, KEY)
+            if last is None or _expires(last):
+                return False
+            # Put there by hand, it would block every run for ever. No newer one is hit by this purge.
+            await self._server.purge_stream(STREAM, subject=KEY, before=last.sequence + 1)
+            return await self._write(expect=0)
+        except Refused as refusal:
+            raise DecisionNeeded(
+                f"the lock cannot be written to the state bucket natsmith_state: {refusal}. "
+                "Make room for a small message in the account, or delete that bucket: it holds nothing that cannot be lost"
+            ) from refusal
 
     async def renew(self) -> None:
         """Hold the lock for another whole time; if it is not ours any more, remember that."""
-        try:
-            if not await self._write(expect=self._revision):
-                self._lost = "another run took the lock over"
-        except NatsmithError:
-            pass  # the lease runs on; check() stops the run when it is nearly over
+        # Without an answer the lease runs on; check() stops the run when it is nearly over.
+        with contextlib.suppress(NatsmithError, Refused):
+            last = await self._own()
+            if last is None or not await self._write(expect=last.sequence):
+                self._lost = "another run took the lock over, or the lock was deleted"
+
+    async def _own(self) -> Message | None:
+        """Return the lock if it is ours; a renewal whose answer was lost is ours as well."""
+        last = await self._server.last(STREAM, KEY)
+        return last if last and last.payload == self._payload else None
 
     async def _write(self, *, expect: int) -> bool:
         began = clock()
         try:
-            self._revision = await self._server.publish(KEY, self._payload, expect=expect, ttl=self._seconds)
+            await self._server.publish(KEY, self._payload, expect=expect, ttl=self._seconds)
         except Refused as refusal:
             if refusal.code == WRONG_LAST_SEQUENCE:
                 return False
@@ -84,19 +105,24 @@ class Lease:
     async def release(self) -> None:
         """Give the lock back, unless a newer holder has it."""
         with contextlib.suppress(NatsmithError, Refused):
-            await self._server.purge_stream(STREAM, subject=KEY, before=self._revision + 1)
+            last = await self._own()
+            if last:
+                await self._server.purge_stream(STREAM, subject=KEY, before=last.sequence + 1)
+
+
+def _expires(message: Message) -> bool:
+    return message.headers.get("Nats-TTL", "never") != "never"
 
 
 async def holder(server: Server) -> Holder | None:
     """Return who holds the lock."""
     message = await server.last(STREAM, KEY)
-    if message is None:
+    if message is None or not _expires(message):
         return None
-    try:
-        read = json.loads(message.payload)
-        return Holder(owner=str(read["owner"]), who=str(read["who"]), since=str(read["since"]))
-    except (ValueError, KeyError, TypeError):
-        return Holder(owner="somebody", who="unknown", since=message.time)
+    match remembered_map(message.payload):
+        case {"owner": str(owner), "who": str(who), "since": str(since)}:
+            return Holder(owner=owner, who=who, since=since)
+    return Holder(owner="somebody", who="unknown", since=message.time)
 
 
 @asynccontextmanager

@@ -33,10 +33,12 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
     wanted = {each.id: each for each in desired.of(account)}
     objects: dict[Id, Found] = {}
     has_state = False
+    own = 0
     for info in streams:
         name = info.config["name"]
         if name.removeprefix("KV_").startswith(RESERVED):
             has_state = has_state or name == state.STREAM
+            own += 1
             continue
         found = wire.decode_stream(info, wanted.get(Id(name)))
         objects[found.id] = found
@@ -59,6 +61,7 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
         version=limits.version,
         level=limits.level,
         clustered=limits.clustered,
+        own=own,
     )
     return await _counted(server, desired, observed, account)
 
@@ -76,7 +79,7 @@ async def _remembered(server: Server, objects: dict[Id, Found]) -> dict[Id, Foun
 
 async def _counted(server: Server, desired: Desired, observed: Observed, account: str) -> Observed:
     asked = list(questions(desired, observed, account=account))
-    answers = await in_parallel(lambda each: _count(server, *each), asked)
+    answers = await in_parallel(lambda each: count(server, *each), asked)
     counts = {
         (found.id, about): answer
         for (found, about, _), answer in zip(asked, answers, strict=True)
@@ -85,7 +88,7 @@ async def _counted(server: Server, desired: Desired, observed: Observed, account
     return replace(observed, counts=counts) if counts else observed
 
 
-async def _count(server: Server, found: Found, about: str, limit: int) -> int | None:
+async def count(server: Server, found: Found, about: str, limit: int) -> int | None:
     """Return how many messages a new limit would destroy, or None where the server cannot tell."""
     if about == "per_subject":
         return sum(max(0, count - limit) for count in (await server.subject_counts(found.stream)).values())

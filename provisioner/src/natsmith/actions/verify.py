@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Literal
 from natsmith.actions.lease import clock
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters.server import Config, Refused, Server
-from natsmith.errors import StoppedHalfway
+from natsmith.errors import DecisionNeeded
 from natsmith.log import Log
 from natsmith.model.desired import Resource
 from natsmith.model.observed import Found, Observed
@@ -31,7 +32,8 @@ LEFT_BEHIND = timedelta(minutes=10)
 POLL_SECONDS = 0.05
 """How often a canary is looked for: without markers the server does not announce an expiry."""
 
-TWINS_AT_ONCE = 8
+TWINS_AT_ONCE = 32
+TWIN_BYTES = 2**20
 
 
 def passive(found: Found) -> Proof:
@@ -65,78 +67,82 @@ def keyed(wanted: Iterable[Resource], observed: Observed) -> list[Found]:
 
 
 async def prove(server: Server, objects: list[Found], *, log: Log) -> list[Proof]:
-    """Return how long a canary lives in a short-lived twin of each object: its configuration with a short time to live."""
+    """Return how long a canary lives in a short-lived twin of each object: its configuration with a short time to live.
+
+    Objects of one make share a twin, so that a thousand buckets of one kind take no longer than one.
+    """
     await _sweep(server)
-    log.info("prove.started", objects=len(objects), how="twin")
-    nested = await in_parallel(lambda found: _in_twin(server, found), objects, at_once=TWINS_AT_ONCE)
-    return [proof for proofs in nested for proof in proofs]
+    infos = await in_parallel(lambda found: server.stream(found.stream), objects)
+    makes: dict[str, tuple[Config, list[Found]]] = {}
+    for found, info in zip(objects, infos, strict=True):
+        if info:
+            config = twin(info.config)
+            makes.setdefault(json.dumps(config, sort_keys=True), (config, []))[1].append(found)
+    log.info("prove.started", objects=len(objects), twins=len(makes))
+    proofs = await in_parallel(lambda make: _in_twin(server, *make), makes.values(), at_once=TWINS_AT_ONCE)
+    return [proof for each in proofs for proof in each]
 
 
-async def prove_in_place(server: Server, buckets: list[Found], *, log: Log) -> list[Proof]:
-    """Return how long a canary lives in each bucket itself, waiting its real time to live."""
-    log.info("prove.started", objects=len(buckets), how="in place", longest_seconds=max(map(_ttl, buckets), default=0))
+async def prove_in_place(server: Server, objects: list[Found], *, log: Log) -> list[Proof]:
+    """Return how long a canary lives in each bucket itself, waiting its real time to live; others are not written to."""
+    buckets = [found for found in objects if found.kind is BUCKET and not found.config.get("mirror")]
+    log.info("prove.started", buckets=len(buckets), longest_seconds=max(map(_ttl, buckets), default=0))
 
     async def one(found: Found) -> Proof:
+        if found not in buckets:
+            text = "nobody but its own publishers writes to it; --prove uses a twin"
+            return Proof(title=found.title, how="in place", result="not observed", ttl=_ttl(found), text=text)
         subject = f"$KV.{found.name}.{CANARY}_{secrets.token_hex(4)}"
-        lived = await _lived(server, found.stream, subject, limit=_ttl(found) + SLACK_SECONDS)
+        try:
+            lived = await _lived(server, found.stream, subject, limit=_ttl(found) + SLACK_SECONDS)
+        except Refused as refusal:
+            text = f"it refused a canary: {refusal}"
+            return Proof(title=found.title, how="in place", result="not observed", ttl=_ttl(found), text=text)
         if lived is None:
             await server.purge_stream(found.stream, subject=subject)
         return _judged(found, "in place", _ttl(found), lived, "a canary in the bucket itself")
 
-    return list(await in_parallel(one, buckets))
+    return list(await in_parallel(one, objects))
 
 
-async def _in_twin(server: Server, found: Found) -> list[Proof]:
-    info = await server.stream(found.stream)
-    if info is None:
-        return []
+async def _in_twin(server: Server, make: Config, objects: list[Found]) -> list[Proof]:
     token = secrets.token_hex(6)
-    config = twin(info.config, token)
-    own_time = bool(config.get("allow_msg_ttl"))
-    name = config["name"]
+    name, subject = f"{CANARY}_{token}", f"$KV.{CANARY}.{token}."
     try:
-        await server.create_stream(config)
+        await server.create_stream({**make, "name": name, "subjects": [subject + ">"]})
     except Refused as refusal:
-        raise StoppedHalfway(
-            f"{found.title}: no twin could be made to prove its expiry: {refusal}. "
+        titles = objects[0].title + (f" and {len(objects) - 1} of its make" if len(objects) > 1 else "")
+        raise DecisionNeeded(
+            f"{titles}: no twin could be made to prove the expiry: {refusal}. "
             "Make room for one more stream in the account, or use --in-place"
         ) from refusal
+    aged, own = bool(make.get("max_age")), bool(make.get("allow_msg_ttl"))
     try:
-        subject = f"$KV.{CANARY}.{token}."
-        waits = []
-        if _ttl(found):
-            waits.append(_lived(server, name, subject + "aged", limit=TWIN_SECONDS + SLACK_SECONDS))
-        if own_time:
-            waits.append(_lived(server, name, subject + "own", limit=KEY_SECONDS + SLACK_SECONDS, ttl=KEY_SECONDS))
-        lives = list(await asyncio.gather(*waits))
+        waits = [_lived(server, name, subject + "aged", limit=TWIN_SECONDS + SLACK_SECONDS)] if aged else []
+        waits += (
+            [_lived(server, name, subject + "own", limit=KEY_SECONDS + SLACK_SECONDS, ttl=KEY_SECONDS)] if own else []
+        )
+        lives = await asyncio.gather(*waits)
     finally:
         await server.delete_stream(name)
-    proofs = []
-    if _ttl(found):
-        proofs.append(_judged(found, "twin", TWIN_SECONDS, lives.pop(0), "a canary in its twin"))
-    if own_time:
-        proofs.append(_judged(found, "twin", KEY_SECONDS, lives.pop(0), "a canary with a time of its own in its twin"))
-    return proofs
+    kinds = [(TWIN_SECONDS, "a canary in its twin")] if aged else []
+    kinds += [(KEY_SECONDS, "a canary with a time of its own in its twin")] if own else []
+    return [
+        _judged(found, "twin", ttl, lived, what)
+        for found in objects
+        for (ttl, what), lived in zip(kinds, lives, strict=True)
+    ]
 
 
-def twin(config: Config, token: str) -> Config:
-    """Return *config* for a stream of the same make that holds nothing and expires soon."""
+def twin(config: Config) -> Config:
+    """Return *config* for a stream of the same make that holds only canaries and expires soon."""
     left_out = {
-        "mirror",
-        "sources",
-        "republish",
-        "subject_transform",
-        "sealed",
-        "first_seq",
-        "metadata",
-        "consumer_limits",
+        *("name", "subjects", "description", "mirror", "sources", "republish", "subject_transform", "sealed"),
+        *("first_seq", "metadata", "consumer_limits", "no_ack", "allow_msg_counter", "max_msgs", "max_msg_size"),
     }
-    result = {key: value for key, value in config.items() if key not in left_out}
-    return result | {
-        "name": f"{CANARY}_{token}",
-        "subjects": [f"$KV.{CANARY}.{token}.>"],
+    return {key: value for key, value in config.items() if key not in left_out} | {
         "retention": "limits",
-        "max_bytes": -1 if config.get("max_bytes", -1) < 0 else min(config["max_bytes"], 2**20),
+        "max_bytes": min(config["max_bytes"], TWIN_BYTES) if config.get("max_bytes", -1) > 0 else -1,
         "max_age": TWIN_SECONDS * NANOS if config.get("max_age") else 0,
         "duplicate_window": NANOS,
         "metadata": {"natsmith.canary": "deleted when its proof is done"},

@@ -29,6 +29,12 @@ def user_of(connection: Connection) -> str:
         return f"the user of {connection.creds or connection.nkey}"
     if connection.user:
         return f"user {connection.user}"
+    if connection.token_from:
+        # The name is not shown: who knows the nats CLI may have put a token there.
+        return (
+            f"the user in {connection.token_from}, taken as a token because there is no password "
+            "(set NATS_PASSWORD or --password-file)"
+        )
     return "the holder of the token" if connection.token else "a client without a user"
 
 
@@ -53,6 +59,8 @@ def _problem(name: str, path: str) -> str:
         text = Path(path).read_text(errors="replace")
     except OSError as error:
         return f"cannot be read: {error.strerror}. Check its path and who may read it"
+    except ValueError:
+        return "cannot be read: its name holds a null character"
     if name == "creds":
         seed = re.search(r"BEGIN USER NKEY SEED[^\n]*\n([^\n]+)", text)
         if not seed or "BEGIN NATS USER JWT" not in text:

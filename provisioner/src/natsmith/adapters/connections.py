@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from natsmith.adapters.contexts import PATHS, at_home, context, variables
+from natsmith.adapters.contexts import PATHS, at_home, context, home_directory, variables
 from natsmith.adapters.files import read_bytes
 from natsmith.errors import WrongValues
 from natsmith.model.units import Ambiguous, Json
+
+__all__ = ["DEFAULT_SERVER", "Connection", "from_environment", "from_file", "home_directory"]
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 
@@ -32,6 +34,9 @@ class Connection:
 
     token: str = field(default="", repr=False)
     """A token, for servers that know one instead of users."""
+
+    token_from: str = ""
+    """Where ``token`` was given as a user's name without a password: ``--user`` or ``NATS_USER``."""
 
     creds: str = ""
     """The path of a credentials file: a JWT and its seed."""
@@ -69,7 +74,7 @@ _WAYS_IN = {"user": ("user", "password"), "token": ("token",), "creds": ("creds"
 _FLAGS = ("server", "user", "creds", "nkey", "tls_ca", "tls_cert", "tls_key", "inbox_prefix")
 
 
-def from_environment(environ: Mapping[str, str], flags: object, *, home: Path) -> Connection:
+def from_environment(environ: Mapping[str, str], flags: object, *, home: Path | None) -> Connection:
     """Return the connection that flags, variables and a context of the nats CLI describe, in this order.
 
     Each setting comes from the first that names it. Who names any way to log in settles which way it is, so that
@@ -88,6 +93,7 @@ def from_environment(environ: Mapping[str, str], flags: object, *, home: Path) -
         settings = _above(layer, settings)
     if settings.get("user") and "password" not in settings and any("user" in layer for layer in layers):
         settings["token"] = settings.pop("user")  # the nats CLI calls it "Username or Token"
+        settings["token_from"] = "--user" if "user" in layers[0] else "NATS_USER"
     if "password" in settings and "user" not in settings:
         raise WrongValues("there is a password, but no user: give --user, or set NATS_USER")
     if "tls_key" in settings and "tls_cert" not in settings:
@@ -112,11 +118,36 @@ def _parsed(settings: dict[str, str], where: str) -> dict[str, str]:
     if "server" in settings:
         addresses, inside = _addresses(settings["server"], where)
         settings = {**({} if _ways(settings) else inside), **settings, "server": addresses}
+    problems = [f"{where}: {_word(name)} {why}" for name, value in settings.items() if (why := _unusable(name, value))]
+    if problems:
+        raise WrongValues(*problems)
     if len(ways := _ways(settings)) > 1:
         raise WrongValues(
             f"{where} says several ways to log in ({', '.join(ways)}), but one is needed: remove the others"
         )
     return settings
+
+
+_SUBJECT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*\.?")
+
+
+def _unusable(name: str, value: str) -> str:
+    """Return why *value*, which is not shown, cannot be what *name* is; nothing, and it can."""
+    if "\0" in value:
+        return "holds a null character: remove it"
+    if name in PATHS:
+        return ""  # the name of a file may have any other bytes
+    if any("\ud800" <= each <= "\udfff" for each in value):
+        return "holds bytes that are not UTF-8: write it as UTF-8"
+    if name == "inbox_prefix" and not _SUBJECT.fullmatch(value):
+        return (
+            "is not the beginning of a subject: write words with dots between them, such as _INBOX_me, without * or >"
+        )
+    return ""
+
+
+def _word(name: str) -> str:
+    return name.replace("tls_", "TLS ").replace("_", " ")
 
 
 _ADDRESS = re.compile(r"(nats|tls|ws|wss)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?(/[^@\s]*)?")

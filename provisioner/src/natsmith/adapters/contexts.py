@@ -64,7 +64,15 @@ OTHER_PLACES = {
 _REFERENCE = re.compile(r"(op|nsc|env|file)://|data:", re.IGNORECASE)
 
 
-def variables(environ: Mapping[str, str], home: Path) -> dict[str, str]:
+def home_directory() -> Path | None:
+    """Return the user's home directory; a container may run as a user that has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def variables(environ: Mapping[str, str], home: Path | None) -> dict[str, str]:
     """Return the settings that the CLI's environment variables name."""
     problems = [
         f"{name} is set, but natsmith does not use it: unset it, and {instead}"
@@ -77,7 +85,7 @@ def variables(environ: Mapping[str, str], home: Path) -> dict[str, str]:
     return {name: at_home(value, home) if name in PATHS else value for name, value in found.items()}
 
 
-def context(name: str, environ: Mapping[str, str], home: Path, *, way_in: bool) -> dict[str, str]:
+def context(name: str, environ: Mapping[str, str], home: Path | None, *, way_in: bool) -> dict[str, str]:
     """Return the settings of the context called *name*, or of the one that is selected; none, and there are none.
 
     With *way_in* the context must also say as whom to connect; else that is known and left alone.
@@ -116,28 +124,37 @@ def context(name: str, environ: Mapping[str, str], home: Path, *, way_in: bool) 
     return settings
 
 
-def at_home(path: str, home: Path) -> str:
+def at_home(path: str, home: Path | None) -> str:
     """Return *path* with a leading ``~`` written out, and without ``file://``."""
     if path[:7].lower() == "file://":
         path = path[7:]
     elif _REFERENCE.match(path):
         raise WrongValues(f"{path.partition(':')[0]}: references to credentials are not followed: name a file")
-    return str(home) + path[1:] if path == "~" or path.startswith("~/") else path
+    if path != "~" and not path.startswith("~/"):
+        return path
+    if home is None:
+        raise WrongValues(f"{path}: this user has no home directory: set HOME, or write the path in full")
+    return str(home) + path[1:]
 
 
-def _path(name: str, environ: Mapping[str, str], home: Path) -> Path | None:
-    directory = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "nats"
-    selected = directory / "context.txt"
+def _path(name: str, environ: Mapping[str, str], home: Path | None) -> Path | None:
     if name.endswith(".json") and Path(name).is_file():
         return Path(name)
     where = "--context or NATS_CONTEXT"
+    config = environ.get("XDG_CONFIG_HOME") or (home and home / ".config")
+    if config is None:
+        if not name:
+            return None
+        raise WrongValues(f"{where} says {name!r}, but this user has no home directory: set HOME or XDG_CONFIG_HOME")
+    directory = Path(config) / "nats"
+    selected = directory / "context.txt"
     if not name:
         if not selected.is_file():
             return None
         name, where = read_bytes(str(selected)).decode(errors="replace").strip(), str(selected)
         if not name:
             return None
-    if ".." in name or "/" in name or "\\" in name:
+    if ".." in name or "/" in name or "\\" in name or not name.isprintable():
         raise WrongValues(f"{where} says {name!r}, which is not the name of a context: see `nats context ls`")
     path = directory / "context" / f"{name}.json"
     if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -57,10 +58,15 @@ def _syntax_problem(error: yaml.YAMLError, text: bytes, name: str) -> str:
     if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t":
         return f"{name}, line {mark.line + 1}: is indented by a tab, which YAML forbids: use spaces"
     what = getattr(error, "problem", None) or "it cannot be read"
+    # A password that begins with ! is a tag to YAML, and PyYAML names tags.
+    what = re.sub(r"(tag handle).*", r"\1", what, flags=re.DOTALL)
     return (
         f"{name}, line {mark.line + 1}, column {mark.column + 1}: is not YAML: {what}. "
         "Check the indentation, the quotes and the colons of this line and the one above"
     )
+
+
+_OTHER_TAG = "the tag here is none that natsmith reads: remove it, or put text that begins with ! in quotes"
 
 
 class _Merge:
@@ -107,6 +113,11 @@ class _Reader:
     def wrong(self, event: Any, what: str) -> WrongValues:
         return WrongValues(f"{self.name}, line {event.start_mark.line + 1}: {what}")
 
+    def hidden(self, event: Any, what: str) -> WrongValues:
+        """Return the error about a name that is not shown: a password that begins with *, & or ! looks like one."""
+        mark = event.start_mark
+        return WrongValues(f"{self.name}, line {mark.line + 1}, column {mark.column + 1}: {what}")
+
     def node(self, event: Any) -> Json:
         kind = type(event)
         if kind is events.AliasEvent:
@@ -139,7 +150,7 @@ class _Reader:
         self.depth += 1
         self.reach(event, self.depth)
         if event.tag is not None and event.tag != tag:
-            raise self.wrong(event, f"the tag {_short(event.tag)} is none that natsmith reads: remove it")
+            raise self.hidden(event, _OTHER_TAG)
 
     def map(self, start: Any) -> dict[str, Json]:
         self.enter(start, "tag:yaml.org,2002:map")
@@ -169,10 +180,11 @@ class _Reader:
 
     def alias(self, event: Any) -> Json:
         if event.anchor not in self.anchors:
-            raise self.wrong(event, f"the alias *{event.anchor} stands for nothing: write &{event.anchor} before it")
+            what = "the alias here stands for nothing: write its anchor before it, or put text that begins with * in quotes"
+            raise self.hidden(event, what)
         anchored = self.anchors[event.anchor]
         if anchored is None:
-            raise self.wrong(event, f"the alias *{event.anchor} stands for what it is a part of: write it out")
+            raise self.hidden(event, "the alias here stands for what it is a part of: write it out")
         # Aliases inside what is anchored count again, and are counted without being expanded.
         self.nodes += anchored.nodes
         self.repeated += anchored.nodes
@@ -202,7 +214,7 @@ class _Reader:
                 key = self.keys[event.value] = self.bare_key(event)
             return key
         if event.tag is not None or event.anchor is not None:
-            raise self.wrong(event, "a key has a tag or an anchor, which natsmith does not read: remove it")
+            raise self.hidden(event, "a key has a tag or an anchor, which natsmith does not read: remove it")
         return self.keep_text(event)
 
     def bare_key(self, event: Any) -> str | _Merge:
@@ -244,11 +256,11 @@ class _Reader:
         if word == "str":
             return self.keep_text(event)
         if word not in ("int", "float", "bool", "null"):
-            raise self.wrong(event, f"the tag {_short(event.tag)} is none that natsmith reads: remove it")
+            raise self.hidden(event, _OTHER_TAG)
         value = resolve(event.value)
         if isinstance(value, Ambiguous) or _fits(value, word):
             return value
-        raise self.wrong(event, f"the value after {_short(event.tag)} is not written like one: remove the tag")
+        raise self.hidden(event, "the value here is not written like what its tag says: remove the tag")
 
 
 def _fits(value: Json, word: str) -> bool:
@@ -261,5 +273,4 @@ def _fits(value: Json, word: str) -> bool:
 
 def _short(text: str) -> str:
     """Return *text* at a length that a message can bear."""
-    text = text.replace("tag:yaml.org,2002:", "!!")
     return repr(text if len(text) <= 80 else text[:77] + "...") if not text.isprintable() or len(text) > 80 else text

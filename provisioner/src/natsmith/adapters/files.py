@@ -33,7 +33,10 @@ def read_bytes(path: str) -> bytes:
 
 def bounded(file: BinaryIO, name: str) -> bytes:
     """Return what *file* holds, or refuse it once more than the bound was read."""
-    data = file.read(LARGEST + 1)
+    try:
+        data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise WrongValues(f"{name} cannot be read: {error.strerror or 'it is closed'}") from error
     if len(data) > LARGEST:
         raise WrongValues(_too_large(name, f"more than {LARGEST} bytes"))
     return data

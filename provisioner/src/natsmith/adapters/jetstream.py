@@ -27,7 +27,7 @@ from natsmith.adapters.server import (
     Refused,
     StreamInfo,
 )
-from natsmith.errors import DecisionNeeded, NotReady
+from natsmith.errors import DecisionNeeded, NotReady, WrongValues
 from natsmith.log import Log
 
 NO_JETSTREAM = 10039
@@ -40,8 +40,10 @@ OLDEST_LEVEL = 1
 PAGES_AT_ONCE = 8
 """A page of 256 streams is some 300 kB, and a client drops answers that pile up."""
 
-COUNTING_SECONDS = 10
-"""How long a consumer that only counts may outlive a run that died before it was deleted."""
+COUNTING_SECONDS = (10, 1)
+"""How long a consumer that only counts may outlive a run that died before it was deleted; less where a stream says so."""
+
+THRESHOLD_EXCEEDED = 10153
 
 Entry = TypeVar("Entry")
 
@@ -51,6 +53,8 @@ class JetStream:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.passing = PASSING
+        """The refusals that pass by themselves."""
 
     async def close(self) -> None:
         """End the connection; requests that still wait fail."""
@@ -73,11 +77,24 @@ class JetStream:
 
     async def _ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         payload = b"" if body is None else json.dumps(body).encode()
-        answer: dict[str, Any] = json.loads(await self._link.send(f"$JS.API.{call}", payload))
+        return await self._answer(call, f"$JS.API.{call}", payload)
+
+    async def _answer(
+        self, call: str, subject: str, payload: bytes, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        most = self._link.greeting.get("max_payload", 0)
+        size = len(payload) + sum(len(name) + len(value) + 16 for name, value in (headers or {}).items())
+        if 0 < most < size:
+            # Sent all the same, it would end the connection.
+            raise WrongValues(
+                f"the request {call} is {size} bytes, but the server takes {most}: shorten what it has to hold, "
+                "such as metadata and descriptions, or raise max_payload on the server"
+            )
+        answer: dict[str, Any] = json.loads(await self._link.send(subject, payload, headers))
         refused = answers.refusal(call, answer)
         if refused is None:
             return answer
-        if refused.code in PASSING:
+        if refused.code in self.passing:
             raise NotReady(
                 f"{self._link.where} cannot answer {call} now: {refused}. Run the same command again"
             ) from refused
@@ -114,6 +131,15 @@ class JetStream:
         offsets = range(len(first), total, len(first)) if first else range(0)
         rest = await asyncio.gather(*(page(offset) for offset in offsets))
         return [*first, *itertools.chain.from_iterable(entries for entries, _ in rest)]
+
+    async def user_account(self) -> str:
+        """Return the name of the account that our user belongs to, or nothing where the server does not tell."""
+        try:
+            told = json.loads(await self._link.send("$SYS.REQ.USER.INFO", b""))
+        except (DecisionNeeded, NotReady, ValueError):
+            return ""
+        data = told.get("data") if isinstance(told, dict) else None
+        return str(data.get("account", "")) if isinstance(data, dict) else ""
 
     async def account(self) -> Account:
         """Return the server's version and the account's limits."""
@@ -183,34 +209,35 @@ class JetStream:
 
     async def count_since(self, stream: str, time: str) -> int | None:
         """Return how many messages are not older than *time*: what a consumer that begins there has before it."""
-        name = f"natsmith-count-{secrets.token_hex(8)}"
-        config = {
-            "name": name,
-            "deliver_policy": "by_start_time",
-            "opt_start_time": time,
-            "ack_policy": "none",
-            "headers_only": True,
-            "mem_storage": True,
-            "num_replicas": 1,
-            "inactive_threshold": COUNTING_SECONDS * 10**9,
-        }
-        body = {"stream_name": stream, "config": config, "action": "create"}
-        try:
-            answer = await self._ask(f"CONSUMER.CREATE.{stream}.{name}", body)
-        except Refused:
-            return None  # a work queue lets nobody look, and a stream may have all the consumers it allows
-        await self.delete_consumer(stream, name)
-        return int(answer["num_pending"])
+        for seconds in COUNTING_SECONDS:
+            name = f"natsmith-count-{secrets.token_hex(8)}"
+            config = {
+                "name": name,
+                "deliver_policy": "by_start_time",
+                "opt_start_time": time,
+                "ack_policy": "none",
+                "headers_only": True,
+                "mem_storage": True,
+                "num_replicas": 1,
+                "inactive_threshold": seconds * 10**9,
+            }
+            body = {"stream_name": stream, "config": config, "action": "create"}
+            try:
+                answer = await self._ask(f"CONSUMER.CREATE.{stream}.{name}", body)
+            except Refused as refusal:
+                if refusal.code == THRESHOLD_EXCEEDED:
+                    continue
+                return None  # a work queue lets nobody look, and a stream may have all the consumers it allows
+            await self.delete_consumer(stream, name)
+            return int(answer["num_pending"])
+        return None
 
     async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
         """Store a message and return its sequence."""
         headers = {} if expect is None else {"Nats-Expected-Last-Subject-Sequence": str(expect)}
         if ttl is not None:
             headers["Nats-TTL"] = f"{ttl}s"
-        answer = json.loads(await self._link.send(subject, payload, headers or None))
-        refused = answers.refusal(f"publish on {subject}", answer)
-        if refused:
-            raise refused
+        answer = await self._answer(f"publish on {subject}", subject, payload, headers or None)
         return int(answer["seq"])
 
     async def last(self, stream: str, subject: str) -> Message | None:
@@ -240,6 +267,8 @@ async def connect(connection: Connection, *, timeout: float, log: Log) -> JetStr
         raise DecisionNeeded(
             f"{link.where} is nats-server {account.version}, but natsmith needs 2.11 or later: upgrade the server"
         )
+    # The account had it a moment ago: a server that restarts or moves its leader does not have it for a moment.
+    server.passing = PASSING | {NO_JETSTREAM}
     return server
 
 

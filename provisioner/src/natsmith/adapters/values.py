@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
-from natsmith.adapters.documents import read_documents
+from natsmith.adapters.documents import DEEPEST, read_documents
 from natsmith.adapters.files import bounded, read_bytes
 from natsmith.errors import WrongValues
 from natsmith.model.units import Ambiguous, Json, described
@@ -128,6 +128,8 @@ def _over(below: dict[str, Json], above: dict[str, Json]) -> dict[str, Json]:
 
 def _set(values: dict[str, Json], given: str) -> dict[str, Json]:
     path, value = _assignment(given)
+    if any("\ud800" <= each <= "\udfff" for each in given):
+        raise WrongValues(f"--set {'.'.join(path)}: holds bytes that are not UTF-8: write it as UTF-8")
     for depth in range(1, len(path)):
         found: Json = values
         for part in path[:depth]:
@@ -161,6 +163,11 @@ def _assignment(given: str) -> tuple[list[str], Json]:
             path.append("")
         else:
             path[-1] += bare or match[1] or ""
+    if len(path) > DEEPEST:
+        raise WrongValues(
+            f"--set {'.'.join(path[:3])}...: has {len(path)} parts, but at most {DEEPEST} maps are inside each other: "
+            "check the path"
+        )
     if not all(path) or rest is None:
         raise WrongValues(
             f"--set {'.'.join(path)}: is not a path and a value: write it as buckets.sessions.ttlSeconds=60"

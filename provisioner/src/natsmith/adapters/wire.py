@@ -10,7 +10,7 @@ from natsmith.model.desired import Resource
 from natsmith.model.kind import Kind
 from natsmith.model.observed import Applied, Found
 from natsmith.model.resources import CONSUMER, KINDS, kind_of_stream
-from natsmith.model.units import Json
+from natsmith.model.units import Json, remembered_map
 
 OWNER = "natsmith.owner"
 APPLIED = "natsmith.applied"
@@ -21,7 +21,9 @@ _OURS = "natsmith."
 _SERVERS = "_nats."
 
 
-def encode(desired: Resource, owner: str, over: Config | None = None, dropped: Collection[str] = ()) -> Config:
+def encode(
+    desired: Resource, owner: str, over: Config | None = None, dropped: Collection[str] = (), *, consents: int = 0
+) -> Config:
     """Return the whole configuration that makes an object what *desired* says.
 
     *over* is the server's present configuration: what the model does not know is kept from it, except the raw
@@ -44,7 +46,7 @@ def encode(desired: Resource, owner: str, over: Config | None = None, dropped: C
     for key in known.settings.get("metadata", {}) if known else ():
         metadata.pop(key, None)
     result.update(desired.config)
-    result["metadata"] = metadata | result.get("metadata", {}) | stamp(desired, owner)
+    result["metadata"] = metadata | result.get("metadata", {}) | stamp(desired, owner, consents)
     if kind is CONSUMER:
         result.pop("filter_subject", None)  # filter_subjects says the same and more
         result |= {"durable_name": desired.name, "name": desired.name}
@@ -61,18 +63,20 @@ def kept(sent: Config, echo: Config) -> bool:
     return all(value == said or not (value or said) for value, said in pairs)
 
 
-def stamp(desired: Resource, owner: str) -> dict[str, str]:
+def stamp(desired: Resource, owner: str, consents: int = 0) -> dict[str, str]:
     """Return the metadata that says whose the object is and what was applied."""
-    return {OWNER: owner, APPLIED: json.dumps(remembered(desired), sort_keys=True, separators=(",", ":"))}
+    return {OWNER: owner, APPLIED: json.dumps(remembered(desired, consents), sort_keys=True, separators=(",", ":"))}
 
 
-def remembered(desired: Resource) -> dict[str, Json]:
+def remembered(desired: Resource, consents: int = 0) -> dict[str, Json]:
     """Return what is remembered of an applied object, to tell drift from changed values later."""
     memory: dict[str, Json] = {"v": FORMAT}
     if desired.settings:
         memory["settings"] = desired.settings
     if desired.config:
         memory["config"] = desired.config
+    if consents:
+        memory["consents"] = consents
     return memory
 
 
@@ -85,17 +89,34 @@ def applied_of(metadata: Mapping[str, str]) -> Applied | None:
 
 def applied(owner: str, memory: str) -> Applied:
     """Return the memory of an applied object from its JSON; what cannot be read counts as nothing remembered."""
-    try:
-        read = json.loads(memory)
-        version = read["v"]
-    except (ValueError, KeyError, TypeError):
+    return applied_from(owner, remembered_map(memory))
+
+
+def applied_from(owner: str, memory: Mapping[str, Json]) -> Applied:
+    """Return the memory of an applied object; each value is of its setting's shape, so that nobody else has to look."""
+    version = memory.get("v")
+    if not isinstance(version, int):
         return Applied(owner=owner)
-    if not isinstance(version, int) or version > FORMAT:
-        return Applied(owner=owner, newer=version if isinstance(version, int) else FORMAT + 1)
-    settings, config = read.get("settings", {}), read.get("config", {})
-    if not isinstance(settings, dict) or not isinstance(config, dict):
-        return Applied(owner=owner)
-    return Applied(owner=owner, settings=settings, config=config)
+    if version > FORMAT:
+        return Applied(owner=owner, newer=version)
+    settings, config, consents = (memory.get(key) for key in ("settings", "config", "consents"))
+    return Applied(
+        owner=owner,
+        settings={name: value for name, value in settings.items() if _of_shape(name, value)}
+        if isinstance(settings, dict)
+        else {},
+        config=config if isinstance(config, dict) else {},
+        consents=consents if type(consents) is int and consents > 0 else 0,
+    )
+
+
+_SHAPES = {field.name: type(field.default) for kind in KINDS for field in kind.fields}
+
+
+def _of_shape(name: str, value: Json) -> bool:
+    if name == "metadata":
+        return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return type(value) is _SHAPES.get(name)
 
 
 def decode(info: StreamInfo | ConsumerInfo, desired: Resource | None = None) -> Found:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 
-from natsmith.cli.arguments import parse
-from natsmith.errors import Exit, NatsmithError, StoppedHalfway
+from natsmith.cli.arguments import last, parse, verb_in
+from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is a sentence, never a traceback."""
-    args = parse(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
     # A run is short and makes nearly no cycles; looking for them takes a tenth of a run on 10,000 objects.
     gc.disable()
+    with _streams():
+        code = _run(words)
+        sys.stdout.flush()
+        lost = getattr(sys.stdout, "lost", None)
+        # A reader that left early has seen enough; who writes to a full disk has not.
+        if lost is None or isinstance(lost, BrokenPipeError):
+            return code
+        text = f"the run ended with exit code {int(code)}, but its results could not be written: {lost.strerror}"
+        return _fail(words, StoppedHalfway(f"{text}. Mend what stdout goes to, then run the same command again"))
+
+
+def _run(words: Sequence[str]) -> int:
     try:
+        args = parse(words)
         if args.verb == "schema":
             from natsmith.cli.offline import schema  # noqa: PLC0415  (each verb pays only for its own imports)
 
@@ -27,24 +43,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         from natsmith.cli import commands  # noqa: PLC0415  (nats-py takes 80 ms, --help does not need it)
 
         return asyncio.run(_until_told_to_stop(commands.run(args)))
+    except SystemExit as end:  # --help and --version
+        return int(end.code or Exit.DONE)
     except NatsmithError as error:
-        return _fail(args.verb, args.output, error)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
+        return _fail(words, error)
     except KeyboardInterrupt:
-        return _fail(
-            args.verb, args.output, StoppedHalfway("stopped by the keyboard: run the same command again to go on")
-        )
+        return _fail(words, StoppedHalfway("stopped by the keyboard: run the same command again to go on"))
     except Exception as error:
         if os.environ.get("NATSMITH_TRACEBACK"):
             raise
-        text = (
-            f"natsmith itself failed ({type(error).__name__}: {error}): this is a bug. "
-            "Run it again with NATSMITH_TRACEBACK=1 in the environment and report what it prints"
+        return _fail(words, as_sentence(error))
+
+
+def as_sentence(error: Exception) -> NatsmithError:
+    """Return what *error*, which nobody expected here, says to a person."""
+    from natsmith.adapters.server import Refused  # noqa: PLC0415  (only failures need it here)
+
+    if isinstance(error, Refused):
+        return DecisionNeeded(
+            f"the server refused {error.request}: {error}. Mend what it names, then run the same command again"
         )
-        return _fail(args.verb, args.output, StoppedHalfway(text))
+    return StoppedHalfway(
+        f"natsmith itself failed ({type(error).__name__}: {error}): this is a bug. "
+        "Run it again with NATSMITH_TRACEBACK=1 in the environment and report what it prints"
+    )
 
 
 async def _until_told_to_stop(work: Awaitable[int]) -> int:
@@ -63,11 +85,78 @@ async def _until_told_to_stop(work: Awaitable[int]) -> int:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _fail(verb: str, output: str, error: NatsmithError) -> int:
-    if output == "json":
+def _fail(words: Sequence[str], error: NatsmithError) -> int:
+    # The words themselves are asked: what is wrong may be one of them, and a program still waits for its document.
+    if last("--output", words) == "json":
         from natsmith.views import as_json  # noqa: PLC0415  (only failures in JSON need it here)
 
-        print(json.dumps(as_json.error(verb, error.code, error.problems), indent=2))
+        print(json.dumps(as_json.error(verb_in(words), error.code, error.problems), indent=2))
     for problem in error.problems:
-        print(f"error: {problem}", file=sys.stderr)
+        _tell(problem, words)
     return int(error.code)
+
+
+def _tell(problem: str, words: Sequence[str]) -> None:
+    line = f"error: {problem}"
+    if last("--log", words) == "json":
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "level": "error", "event": "error", "text": problem})
+    print(line, file=sys.stderr, flush=True)
+
+
+class _Stream(io.TextIOWrapper):
+    """Text to *below*'s file: what its encoding lacks is escaped, and who no longer reads stops no run.
+
+    A run that ended in the middle because of ``| head -1`` would leave an account half made, and would say so to nobody.
+    """
+
+    lost: OSError | None = None
+    """Why what was written did not arrive."""
+
+    def __init__(self, below: io.TextIOWrapper) -> None:
+        super().__init__(
+            below.buffer,
+            encoding=below.encoding,
+            errors="backslashreplace",
+            line_buffering=below.line_buffering,
+            write_through=below.write_through,
+        )
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        """Let the rest go nowhere, or Python would complain once more when it flushes at the end."""
+        self.lost = self.lost or error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Make sys.stdin, sys.stdout and sys.stderr such that whatever is at their other ends stops no run."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    with ExitStack() as stack:
+        # One that is closed is None to Python. Opened for writing, standard input says that it cannot be read.
+        given = [each or stack.enter_context(open(os.devnull, "w", encoding="utf-8")) for each in before]
+        own = [_Stream(each) if isinstance(each, io.TextIOWrapper) else each for each in given[1:]]
+        sys.stdin, sys.stdout, sys.stderr = given[0], own[0], own[1]
+        try:
+            yield
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = before
+            for each in own:
+                if isinstance(each, _Stream):
+                    each.flush()
+                    each.detach()

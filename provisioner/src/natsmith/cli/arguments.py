@@ -1,39 +1,208 @@
-"""What can be said on the command line."""
+"""What can be said on the command line, and what is said back when it was wrong."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import natsmith
+from natsmith.errors import WrongValues
 
-EXAMPLES = """\
+EPILOG = """\
 examples:
   natsmith plan -f values/dev.yaml                        what would change, and what that does to the data
   natsmith apply -f values/dev.yaml                       change it
-  natsmith apply -f values/dev.yaml --set buckets.service_registry.ttlSeconds=60
   natsmith verify -f values/dev.yaml --prove              is it so, and does expiry really work?
   natsmith status                                         what is provisioned here
   natsmith export > values/live.yaml                      the account as values
-  helm template n charts/natsmith | natsmith plan -f -    the chart's own output
+  natsmith VERB --help                                    what else a verb can be told
 
 connection:
   as the nats CLI knows it: NATS_URL, NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT,
   NATS_KEY, NATS_CONTEXT and its context files. Flags win over the environment, the environment over a context.
 
 exit codes:
-  0 done   1 stopped halfway   2 the values are wrong   3 a decision is needed
+  0 done   1 stopped halfway   2 the values or the command line are wrong   3 a decision is needed
   4 differs (plan --check, verify)   75 not ready, try later
 """
 
+EXAMPLES = {
+    "plan": """\
+  natsmith plan -f values/dev.yaml
+  natsmith plan -f values/base.yaml -f values/prod.yaml --set buckets.service_registry.ttlSeconds=60
+  natsmith plan -f values/dev.yaml --check                in a pipeline: exit with 4 if anything differs
+""",
+    "apply": """\
+  natsmith apply -f values/dev.yaml
+  natsmith apply -f values/dev.yaml --expect 3f9c12       only what a plan with this digest has shown
+  natsmith apply -f values/dev.yaml --output json         for a program
+""",
+    "verify": """\
+  natsmith verify -f values/dev.yaml                      look, and write nothing
+  natsmith verify -f values/dev.yaml --prove              watch a canary expire in a short-lived twin
+""",
+    "status": """\
+  natsmith status
+  natsmith status --context prod --output json
+""",
+    "export": """\
+  natsmith export > values/live.yaml
+  natsmith export | natsmith plan -f -                    plans to nothing
+""",
+    "history": """\
+  natsmith history
+  natsmith history --output json
+""",
+    "schema": """\
+  natsmith schema > values.schema.json
+  natsmith schema --markdown > settings.md
+""",
+}
+
+_NO_SECRETS = {
+    "--password": "a password comes from NATS_PASSWORD or --password-file",
+    "--token": "a token comes from NATS_TOKEN",
+}
+_VISIBLE = "since every user sees a command line"
+
+_TEXTS = ("owner", "account", "expect")
+"""What is written to the server or compared with what is there; file names may have any bytes."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is an error like every other.
+
+    No abbreviations: ``--password x`` would be taken as ``--password-file x``, and the error shows a path.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        settings = {"allow_abbrev": False, "exit_on_error": False, **given}
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def error(self, message: str) -> Any:
+        """Raise instead of exiting."""
+        raise argparse.ArgumentError(None, message)
+
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; --help and mistakes end the process as every command does."""
-    parser = argparse.ArgumentParser(
+    """Return the arguments; --help ends the process, a mistake is WrongValues that never shows a value."""
+    parser, verbs = _parsers()
+    verb = _verb_of(argv, parser, verbs)
+    chosen = verbs.get(verb, parser)
+    # Before argparse reads on: it stops at the first mistake, and takes what follows an unknown option for something else.
+    unknown = _unknown(argv, chosen)
+    if unknown:
+        raise WrongValues(*(_not_an_option(each, chosen, verbs) for each in unknown))
+    try:
+        args, extra = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise WrongValues(f"{_meaning(error, chosen)}: see {chosen.prog} --help") from error
+    if extra:
+        cure = "write -f before each file" if verb in ("plan", "apply", "verify") else f"see {chosen.prog} --help"
+        raise WrongValues(f"{chosen.prog} does not know what to do with {_count(extra)} among its options: {cure}")
+    if getattr(args, "values", None) == []:
+        raise WrongValues(f"{chosen.prog} needs -f FILE, or -f - for standard input: see {chosen.prog} --help")
+    for name in _TEXTS:
+        if not _is_text(getattr(args, name, "")):
+            raise WrongValues(f"--{name} holds bytes that are not UTF-8: write it as UTF-8")
+    return args
+
+
+def verb_in(argv: Iterable[str]) -> str:
+    """Return the verb among words that may not be what can be parsed, or nothing."""
+    return next((word for word in argv if word in EXAMPLES), "")
+
+
+def last(option: str, argv: Sequence[str]) -> str:
+    """Return what is said last for *option* among words that may not be what can be parsed, or nothing."""
+    found = ""
+    for word, following in zip(argv, [*argv[1:], ""], strict=False):
+        if word == option:
+            found = following
+        elif word.startswith(f"{option}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _verb_of(argv: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, _Parser]) -> str:
+    known = f"plan, apply, verify, status, export, history or schema: see {parser.prog} --help"
+    if not argv:
+        raise WrongValues(f"natsmith needs a verb: {known}")
+    first = argv[0]
+    if first in verbs or first in parser._option_string_actions:
+        return first
+    if not first.startswith("-"):
+        near = difflib.get_close_matches(first, verbs, n=1)
+        raise WrongValues(
+            f"natsmith has no verb {first!r}: " + (f"did you mean {near[0]}?" if near else f"there are {known}")
+        )
+    name = _name(first)
+    if any(name in each._option_string_actions for each in verbs.values()):
+        raise WrongValues(f"the verb comes first: write natsmith {verb_in(argv) or 'VERB'} {name}")
+    raise WrongValues(_not_an_option(name, parser, verbs))
+
+
+def _unknown(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Return the names of the options that *parser* does not know."""
+    names = []
+    for word in argv:
+        if word == "--":
+            break
+        name = _name(word)
+        # As to argparse, a word with a space and a negative number are values.
+        is_value = not word.startswith("-") or word == "-" or " " in name or re.match(r"-[0-9.]", word)
+        if not is_value and name not in parser._option_string_actions:
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _name(word: str) -> str:
+    """Return the option in *word* without a value that hangs on it, as in --user=me and -fvalues.yaml."""
+    return word.partition("=")[0] if word.startswith("--") else word[:2]
+
+
+def _not_an_option(name: str, parser: argparse.ArgumentParser, verbs: Mapping[str, _Parser]) -> str:
+    what = f"{name} is not an option of {parser.prog}"
+    for secret, place in _NO_SECRETS.items():
+        if name.startswith(secret[:6]):  # --pass and --password both
+            return f"{what}; {place}, {_VISIBLE}"
+    others = [verb for verb, each in verbs.items() if name in each._option_string_actions]
+    if others:
+        return f"{what}, but of {', '.join(others)}: see {parser.prog} --help"
+    near = difflib.get_close_matches(name, parser._option_string_actions, n=1)
+    return f"{what}: did you mean {near[0]}?" if near else f"{what}: see {parser.prog} --help"
+
+
+def _meaning(error: argparse.ArgumentError, parser: argparse.ArgumentParser) -> str:
+    """Return what *error* says, without the value that argparse may quote."""
+    name = (error.argument_name or "").partition("/")[0]
+    if isinstance(error.__context__, argparse.ArgumentTypeError):
+        return f"{name} {error.__context__}"
+    action = parser._option_string_actions.get(name)
+    if action is None:
+        return "the command line cannot be read"
+    if action.nargs == 0:
+        return f"{name} takes no value"
+    return f"{name} needs a value after it; one that begins with - is written {name}=VALUE"
+
+
+def _count(extra: Sequence[str]) -> str:
+    return "a word" if len(extra) == 1 else f"{len(extra)} words"
+
+
+def _is_text(given: str) -> bool:
+    return not any("\ud800" <= each <= "\udfff" for each in given)
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of everything, and the one of each verb."""
+    parser = _Parser(
         prog="natsmith",
         description="Make the buckets, streams, object stores and consumers of a NATS account be what values files say.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"natsmith {natsmith.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -52,31 +221,26 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
-    schema = verbs.add_parser("schema", help="print the JSON Schema of the values, or with --markdown its page")
+    schema = _bare(verbs, "schema", "print the JSON Schema of the values, or with --markdown its page")
     schema.add_argument("--markdown", action="store_true", help="the page for people")
-    schema.set_defaults(output="text")
-    return parser.parse_args(argv)
+    return parser, dict(verbs.choices)
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, *, values: bool = False
-) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(
-        name,
-        help=what,
-        description=what[0].upper() + what[1:] + ".",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _bare(verbs: argparse._SubParsersAction[_Parser], name: str, what: str) -> _Parser:
+    description = what[0].upper() + what[1:] + "."
+    return verbs.add_parser(name, help=what, description=description, epilog=f"examples:\n{EXAMPLES[name]}")
+
+
+def _verb(verbs: argparse._SubParsersAction[_Parser], name: str, what: str, *, values: bool = False) -> _Parser:
+    verb = _bare(verbs, name, what)
     if values:
         verb.add_argument(
             "-f",
             "--values",
             action="append",
             default=[],
-            required=True,
             metavar="FILE",
-            help="values file, - for standard input; later ones win (repeatable)",
+            help="values file, - for standard input; later ones win (needed, repeatable)",
         )
         verb.add_argument(
             "--set",
@@ -86,36 +250,61 @@ def _verb(
             dest="sets",
             help="one value, as Helm's --set (repeatable)",
         )
-        verb.add_argument("--owner", default="", help="who provisions: namespace/release of the Job, else local")
-    verb.add_argument("--account", default="", help="only this account of the values")
+        verb.add_argument(
+            "--owner",
+            default="",
+            metavar="NAME",
+            help="in whose name (default: local; the Helm chart's Job uses namespace/release)",
+        )
+    verb.add_argument("--account", default="", metavar="NAME", help="only this account of the values")
     verb.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long for server and lock (30)"
     )
-    verb.add_argument("--output", choices=("text", "json"), default="text", help="json: one document, see docs/json.md")
-    verb.add_argument("--log", choices=("text", "json"), default="text", help="how events on stderr look")
+    verb.add_argument(
+        "--output",
+        type=_text_or_json,
+        default="text",
+        metavar="text|json",
+        help="json: one document on stdout, whatever happens (docs/json.md)",
+    )
+    verb.add_argument(
+        "--log", type=_text_or_json, default="text", metavar="text|json", help="how events and errors on stderr look"
+    )
     connection = verb.add_argument_group("connection, by default from the environment")
-    for flag, what_ in (
-        ("--server", "address, such as nats://127.0.0.1:4222"),
-        ("--user", "user name"),
+    for flag, metavar, meaning in (
+        ("--server", "URL", "address, such as nats://127.0.0.1:4222"),
+        ("--user", "NAME", "user name"),
         (
             "--password-file",
-            "file with the password; there is no flag for the password, since every user sees a command line",
+            "FILE",
+            f"file with the password; there is no flag for the password, {_VISIBLE}",
         ),
-        ("--creds", "credentials file"),
-        ("--nkey", "file with an nkey's seed"),
-        ("--tls-ca", "certificates to trust"),
-        ("--tls-cert", "our certificate"),
-        ("--tls-key", "its key"),
-        ("--inbox-prefix", "what answers come in on"),
-        ("--context", "context of the nats CLI"),
-        ("--connections", "file that names the connection of each account"),
+        ("--creds", "FILE", "credentials file"),
+        ("--nkey", "FILE", "file with an nkey's seed"),
+        ("--tls-ca", "FILE", "certificates to trust"),
+        ("--tls-cert", "FILE", "our certificate"),
+        ("--tls-key", "FILE", "its key"),
+        ("--inbox-prefix", "PREFIX", "what the subjects of answers begin with"),
+        ("--context", "NAME", "context of the nats CLI"),
+        ("--connections", "FILE", "file that names the connection of each account"),
     ):
-        connection.add_argument(flag, default="", metavar="X" if flag != "--server" else "URL", help=what_)
+        connection.add_argument(flag, default="", metavar=metavar, help=meaning)
     return verb
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400 seconds")
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be seconds such as 30")
+    if value > 86400:
+        raise argparse.ArgumentTypeError(f"is {text}, but must be at most 86400 seconds, a day")
     return value
+
+
+def _text_or_json(text: str) -> str:
+    if text not in ("text", "json"):
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be text or json")
+    return text

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 from natsmith.actions import lease, state, verify
-from natsmith.actions.apply import LOCAL, apply, prepare, refuse_blocked
+from natsmith.actions.apply import LOCAL, PlanRefused, apply, prepare, refuse_blocked
 from natsmith.actions.observe import observe
-from natsmith.adapters import connections, values
-from natsmith.adapters.connections import Connection
-from natsmith.adapters.jetstream import JetStream, connect
-from natsmith.cli import screen
-from natsmith.errors import DecisionNeeded, Exit, WrongValues
+from natsmith.adapters import values
+from natsmith.cli import screen, sessions
+from natsmith.errors import Exit, NatsmithError, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Plan
 from natsmith.model.desired import Desired
 from natsmith.model.outcome import Outcome, Proof
 from natsmith.model.reading import read
-from natsmith.model.resources import BUCKET
 from natsmith.planning.check import check
 from natsmith.views import as_json, as_values, text
 
@@ -37,8 +31,8 @@ async def run(args: argparse.Namespace) -> int:
 async def _plan(args: argparse.Namespace, log: Log) -> int:
     desired = _desired(args)
     plans = []
-    for account in _accounts(args, desired.accounts):
-        async with _server(args, account, log) as server:
+    for account in sessions.accounts(args, desired.accounts):
+        async with sessions.server(args, account, log) as server:
             made, _ = await prepare(server, desired, account=account, owner=args.owner or desired.owner)
             plans.append(made)
     code = Exit.DONE
@@ -59,46 +53,56 @@ async def _plan(args: argparse.Namespace, log: Log) -> int:
 async def _apply(args: argparse.Namespace, log: Log) -> int:
     desired = _desired(args)
     owner = args.owner or desired.owner or LOCAL
-    accounts = _accounts(args, desired.accounts)
+    accounts = sessions.accounts(args, desired.accounts)
     if len(accounts) > 1:
         if args.expect:
             raise WrongValues("--expect names one account's plan, but there are several: add --account")
         # A refused plan changes nothing, in no account.
         for account in accounts:
-            async with _server(args, account, log) as server:
+            async with sessions.server(args, account, log) as server:
                 made, _ = await prepare(server, desired, account=account, owner=owner)
                 refuse_blocked(made)
     outcomes: list[Outcome] = []
+    error: NatsmithError | None = None
     for account in accounts:
-        async with _server(args, account, log) as server:
-            with screen.progress(f"account {account}") as progress:
-                outcome = await apply(
-                    server,
-                    desired,
-                    account=account,
-                    owner=owner,
-                    log=log,
-                    timeout=args.timeout,
-                    expect=args.expect,
-                    progress=progress,
-                )
-            outcomes.append(outcome)
-            if not outcome.complete:
-                break
-    return _applied(args, outcomes)
+        try:
+            async with sessions.server(args, account, log) as server:
+                with screen.progress(f"account {account}") as progress:
+                    outcomes.append(
+                        await apply(
+                            server,
+                            desired,
+                            account=account,
+                            owner=owner,
+                            log=log,
+                            timeout=args.timeout,
+                            expect=args.expect,
+                            progress=progress,
+                        )
+                    )
+        except NatsmithError as failure:
+            if isinstance(failure, PlanRefused) and args.output == "text":
+                screen.table(text.rows(failure.plan))
+            if not any(outcome.done for outcome in outcomes):
+                raise
+            error = failure
+        if error or not outcomes[-1].complete:
+            break
+    return _applied(args, outcomes, error)
 
 
-def _applied(args: argparse.Namespace, outcomes: list[Outcome]) -> int:
-    complete = all(each.complete for each in outcomes)
+def _applied(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithError | None) -> int:
+    complete = error is None and all(each.complete for each in outcomes)
     code = Exit.DONE if complete else Exit.STOPPED_HALFWAY
     if args.output == "json":
-        screen.document(as_json.outcomes(outcomes, code))
+        screen.document(as_json.outcomes(outcomes, code, error.problems if error else ()))
         return code
-    _show([each.plan for each in outcomes])
+    for outcome in outcomes:
+        screen.table(text.rows(outcome.plan, only=outcome.done, several=len(outcomes) > 1))
     if complete:
         screen.line(text.done(outcomes))
         return code
-    for sentence in text.failures(outcomes):
+    for sentence in (*text.failures(outcomes), *(error.problems if error else ())):
         print(f"error: {sentence}", file=sys.stderr)
     done = sum(len(each.done) for each in outcomes)
     left = sum(len(each.left) + len(each.failed) for each in outcomes)
@@ -113,8 +117,8 @@ def _applied(args: argparse.Namespace, outcomes: list[Outcome]) -> int:
 async def _verify(args: argparse.Namespace, log: Log) -> int:
     desired = _desired(args)
     results: list[tuple[Plan, list[Proof]]] = []
-    for account in _accounts(args, desired.accounts):
-        async with _server(args, account, log) as server:
+    for account in sessions.accounts(args, desired.accounts):
+        async with sessions.server(args, account, log) as server:
             plan, observed = await prepare(server, desired, account=account, owner=args.owner or desired.owner)
             wanted = desired.of(account)
             expiring = verify.expiring(wanted, observed)
@@ -123,9 +127,7 @@ async def _verify(args: argparse.Namespace, log: Log) -> int:
                 keyed = [each for each in verify.keyed(wanted, observed) if each not in expiring]
                 proofs += await verify.prove(server, expiring + keyed, log=log)
             if args.in_place:
-                proofs += await verify.prove_in_place(
-                    server, [each for each in expiring if each.kind is BUCKET], log=log
-                )
+                proofs += await verify.prove_in_place(server, expiring, log=log)
             results.append((plan, proofs))
     failed = sum(proof.result == "fails" for _, proofs in results for proof in proofs)
     differ = sum(len(plan.changes) for plan, _ in results)
@@ -137,36 +139,35 @@ async def _verify(args: argparse.Namespace, log: Log) -> int:
     screen.table(text.proof_row(proof) for _, proofs in results for proof in proofs)
     unseen = sum(proof.result == "not observed" for _, proofs in results for proof in proofs)
     held = sum(proof.result == "holds" for _, proofs in results for proof in proofs)
-    screen.line(text.verdict(differ, failed, held, unseen, active=args.prove or args.in_place))
+    latched = sum(len(plan.told) for plan, _ in results)
+    screen.line(text.verdict(differ, failed, held, unseen, told=latched, active=args.prove or args.in_place))
     return code
 
 
 async def _status(args: argparse.Namespace, log: Log) -> int:
     found = []
-    for account in _accounts(args, ()):
-        async with _server(args, account, log) as server:
+    for account in sessions.accounts(args, ()):
+        async with sessions.server(args, account, log) as server:
             observed = await observe(server, Desired(), account=account)
             has_state = await server.stream(state.STREAM) is not None
             holder = await lease.holder(server) if has_state else None
-            found.append((account, observed, holder, await state.outcomes(server)))
+            found.append((await server.user_account() or account, observed, holder, await state.outcomes(server)))
     if args.output == "json":
         screen.document(as_json.status(found))
         return Exit.DONE
     for account, observed, holder, pasts in found:
         screen.table(text.status_rows(observed.objects.values()))
-        count = sum(1 for each in observed.objects.values() if each.applied)
         if holder:
             screen.line(text.holder(holder))
-        last = f"Last run: {text.past_row(pasts[0]).sentence}." if pasts else "No run is remembered."
-        screen.line(f"Account {account} on nats-server {observed.version}: {count} provisioned. {last}")
+        screen.line(text.account_line(account, observed, pasts))
     return Exit.DONE
 
 
 async def _export(args: argparse.Namespace, log: Log) -> int:
-    accounts = _accounts(args, ())
+    accounts = sessions.accounts(args, ())
     if len(accounts) > 1:
         raise WrongValues("export prints one account, but --connections names several: add --account")
-    async with _server(args, accounts[0], log) as server:
+    async with sessions.server(args, accounts[0], log) as server:
         observed = await observe(server, Desired(), account=accounts[0], everything=True)
     document = as_values.values(observed)
     if args.output == "json":
@@ -178,9 +179,9 @@ async def _export(args: argparse.Namespace, log: Log) -> int:
 
 async def _history(args: argparse.Namespace, log: Log) -> int:
     found = []
-    for account in _accounts(args, ()):
-        async with _server(args, account, log) as server:
-            found.append((account, await state.outcomes(server)))
+    for account in sessions.accounts(args, ()):
+        async with sessions.server(args, account, log) as server:
+            found.append((await server.user_account() or account, await state.outcomes(server)))
     if args.output == "json":
         screen.document(as_json.history(found))
         return Exit.DONE
@@ -208,45 +209,6 @@ def _desired(args: argparse.Namespace) -> Desired:
     return desired
 
 
-def _accounts(args: argparse.Namespace, named: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the accounts that this run serves."""
-    have = tuple(connections.from_file(Path(args.connections))) if args.connections else ()
-    known = named or have or ("app",)
-    if args.account:
-        if named and args.account not in named:
-            raise WrongValues(f"--account is {args.account}, but the accounts of the values are {', '.join(named)}")
-        return (args.account,)
-    missing = [account for account in known if have and account not in have]
-    if missing:
-        raise DecisionNeeded(
-            f"--connections names no connection for {', '.join(missing)}: add it there, or pick an account with --account"
-        )
-    if len(known) > 1 and not have:
-        raise WrongValues(
-            f"the values have several accounts ({', '.join(known)}), but one connection serves one: "
-            "pick one with --account, or name each one's connection in a file with --connections"
-        )
-    return known
-
-
-def _connection(args: argparse.Namespace, account: str) -> Connection:
-    if args.connections:
-        known = connections.from_file(Path(args.connections))
-        if account not in known:
-            raise WrongValues(f"--account is {account}, but {args.connections} names only {', '.join(known)}")
-        return known[account]
-    return connections.from_environment(os.environ, args, home=Path.home())
-
-
-@asynccontextmanager
-async def _server(args: argparse.Namespace, account: str, log: Log) -> AsyncIterator[JetStream]:
-    server = await connect(_connection(args, account), timeout=args.timeout, log=log)
-    try:
-        yield server
-    finally:
-        await server.close()
-
-
 def _show(plans: list[Plan]) -> None:
     for plan in plans:
         screen.table(text.rows(plan, several=len(plans) > 1))
@@ -256,7 +218,7 @@ def _show(plans: list[Plan]) -> None:
 
 def _command(args: argparse.Namespace, plans: list[Plan]) -> str:
     """Return the apply that goes with a plan; connections come from the environment again."""
-    words = ["natsmith", "apply"]
+    words = ["natsmith", "apply", *sessions.connection_words(args)]
     for file in args.values:
         words += ["-f", file]
     for each in args.sets:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from natsmith.actions.apply import Progress
+from natsmith.actions.carry_out import Progress
 from natsmith.model.units import Json
 from natsmith.views.text import Row, aligned
 
@@ -22,19 +22,25 @@ def table(rows: Iterable[Row]) -> None:
     listed = list(rows)
     if not sys.stdout.isatty():
         for row in listed:
-            print(row.sentence)
+            line(row.sentence)
         return
     from rich.console import Console  # noqa: PLC0415  (40 ms that only a terminal pays)
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False, no_color="NO_COLOR" in os.environ)
-    for row, line in zip(listed, aligned(listed), strict=True):
-        console.print(Text(line, style=TONES.get(row.tone, "")), soft_wrap=True)
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = Console(highlight=False, no_color=plain)
+    for row, words in zip(listed, aligned(listed), strict=True):
+        console.print(Text(visible(words), style="" if plain else TONES.get(row.tone, "")), soft_wrap=True)
 
 
 def line(text: str) -> None:
     """Print one sentence to stdout."""
-    print(text)
+    print(visible(text))
+
+
+def visible(text: str) -> str:
+    """Return *text* with control characters written out: a name on a server must not move anybody's cursor."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def document(value: Json) -> None:

@@ -126,8 +126,15 @@ class Plan:
     def digest(self) -> str:
         """A short name for exactly these changes; counts, which move under traffic, are not part of it."""
         parts = [
-            (change.action, str(change.id), [(each.path, each.old, each.new) for each in change.differences])
+            (
+                change.action,
+                str(change.id),
+                change.fate.word,
+                change.found.created if change.found else "",
+                change.desired and [change.desired.settings, change.desired.config],
+                [(each.path, each.old, each.new, each.fate.word) for each in change.differences],
+            )
             for change in self.changes
         ]
-        text = json.dumps([self.account, self.owner, parts], sort_keys=True)
+        text = json.dumps([self.account, self.owner, parts], sort_keys=True, default=str)
         return "p-" + hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -26,6 +26,7 @@ FIELDS = (
         api="filter_subjects",
         type=Texts(),
         default=[],
+        loses="waiting",
         doc="Which of the stream's subjects are delivered; empty is all of them.",
     ),
     Field(
@@ -135,6 +136,7 @@ FIELDS = (
         api="inactive_threshold",
         type=Seconds(),
         default=0,
+        loses="waiting",
         doc="Remove the consumer after this long without anyone asking; 0 keeps it.",
     ),
     Field(
@@ -166,6 +168,8 @@ FIELDS = (
         api="deliver_subject",
         type=Text(),
         default="",
+        fixed="a consumer is pulled from or pushes for its whole life",
+        fixed_if=lambda old, new, level: bool(old) != bool(new),
         doc="Push to this subject; empty lets workers pull.",
     ),
     Field(

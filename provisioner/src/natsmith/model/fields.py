@@ -11,7 +11,7 @@ from natsmith.model.units import Json, Type, described
 Settings = Mapping[str, Json]
 """What differs from the defaults, by the names the values use. Two objects are alike when these are equal."""
 
-Loss = Literal["", "age", "per_subject", "limits", "interest"]
+Loss = Literal["", "age", "per_subject", "limits", "interest", "waiting"]
 """By which rule a change of the field destroys messages at once; empty: it never does."""
 
 

@@ -19,6 +19,9 @@ class Applied:
     owner: str
     settings: Settings = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)
+    consents: int = 0
+    """How many losses were consented to: a consent counts once, so a later loss of the same kind needs a new one."""
+
     newer: int = 0
     """The format's number where a later natsmith wrote it and this one cannot read it."""
 
@@ -101,5 +104,13 @@ class Observed:
     """The server's API level."""
 
     clustered: bool = False
+    own: int = 0
+    """How many streams of the account are natsmith's own: its state bucket, or twins of a proof."""
+
     counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)
     """Answers to the questions that a plan had about data: how many messages a change of a field would destroy."""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of everything that is a stream on the server."""
+        return tuple(key.stream for key in self.objects if not key.consumer)

@@ -61,17 +61,27 @@ class Past:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Json]) -> Past:
-        """Return a run from its stored form; what a later natsmith added is passed over."""
+        """Return a run from its stored form; what a later natsmith added, or nobody can read, is passed over."""
+        rows = stored.get("changes")
         return cls(
-            time=str(stored.get("time", "")),
-            owner=str(stored.get("owner", "")),
-            version=str(stored.get("version", "")),
-            who=str(stored.get("who", "")),
-            seconds=float(stored.get("seconds", 0)),
+            time=_text(stored.get("time")),
+            owner=_text(stored.get("owner")),
+            version=_text(stored.get("version")),
+            who=_text(stored.get("who")),
+            seconds=float(_number(stored.get("seconds"))),
             result="done" if stored.get("result") == "done" else "stopped halfway",
-            rows=tuple(str(row) for row in stored.get("changes", [])),
-            count=int(stored.get("count", 0)),
+            rows=tuple(row for row in rows if isinstance(row, str)) if isinstance(rows, list) else (),
+            count=int(_number(stored.get("count"))),
         )
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Json) -> float:
+    """Return *value* if a float can hold it."""
+    return value if isinstance(value, int | float) and abs(value) < 2**63 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from natsmith.model import raw
 from natsmith.model.desired import Desired, Policy, Resource
 from natsmith.model.kind import Kind
 from natsmith.model.resources import (
@@ -29,8 +30,8 @@ WISHES = ("account", "config", "adopt", "renamedFrom", "onImmutable")
 
 CONSUMER_WISHES = ("config", "adopt", "onImmutable")
 
-KEPT_IN_CONFIG = {"name": "its key in the values", "durable_name": "its key in the values", "metadata": "metadata:"}
 DEAD_LETTER_SETTINGS = ("maxAgeSeconds", "maxBytes", "storage", "replicas", "description", "placement")
+DEAD_LETTER_KEYS = (*DEAD_LETTER_SETTINGS, "adopt", "onImmutable")
 DEAD_LETTER_SUBJECTS = (
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{stream}.{consumer}",
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{stream}.{consumer}",
@@ -75,17 +76,22 @@ class _Reader:
             return None
 
     def nearest(self, key: str, known: Iterable[str], where: str) -> None:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        begins = [name for name in known if name.casefold().startswith(key.casefold())]
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6) or begins
         hint = f": did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
         self.wrong(f"{where}.{key}", f"is not a key that natsmith knows{hint}")
+
+    def slip(self, key: str, known: Iterable[str], where: str) -> None:
+        """Refuse what looks like a slip of ours; beside our keys the chart has its own, which are none of our business."""
+        spelled = {name.casefold(): name for name in known}
+        near = difflib.get_close_matches(key.casefold(), spelled, n=1, cutoff=0.7)
+        if near and spelled[near[0]] != key:
+            self.wrong(where, f"is not a key that natsmith knows: did you mean {spelled[near[0]]}?")
 
     def document(self, given: Json) -> Desired:
         top = self.map(given, "the document")
         for key in top:
-            # The chart has keys of its own here, so only what looks like a slip of ours is refused.
-            near = difflib.get_close_matches(key, SECTIONS, n=1, cutoff=0.8)
-            if near and near[0] != key:
-                self.wrong(key, f"is not a key that natsmith knows: did you mean {near[0]}?")
+            self.slip(key, SECTIONS, key)
         accounts = tuple(self.map(top.get("accounts"), "accounts")) or ("app",)
         resources: list[Resource] = []
         for kind in STREAM_KINDS:
@@ -103,9 +109,7 @@ class _Reader:
     def policy(self, given: Json) -> Policy:
         keys = self.map(given, "provisioner")
         for key in keys:
-            near = difflib.get_close_matches(key, (*POLICY, "consent"), n=1, cutoff=0.8)
-            if near and near[0] != key:
-                self.wrong(f"provisioner.{key}", f"is not a key that natsmith knows: did you mean {near[0]}?")
+            self.slip(key, (*POLICY, "consent"), f"provisioner.{key}")
         found = {
             key: self.value(type_, keys[key], f"provisioner.{key}") for key, type_ in POLICY.items() if key in keys
         }
@@ -155,9 +159,9 @@ class _Reader:
         self.legal(STREAM, name, f"{where}.stream")
         rest = {key: value for key, value in given.items() if key != "stream"}
         for key in rest:
-            if key not in DEAD_LETTER_SETTINGS:
-                self.nearest(key, (*DEAD_LETTER_SETTINGS, "stream"), where)
-        rest = {key: value for key, value in rest.items() if key in DEAD_LETTER_SETTINGS}
+            if key not in DEAD_LETTER_KEYS:
+                self.nearest(key, (*DEAD_LETTER_KEYS, "stream"), where)
+        rest = {key: value for key, value in rest.items() if key in DEAD_LETTER_KEYS}
         rest["subjects"] = [
             subject.format(stream=consumer.stream, consumer=consumer.name) for subject in DEAD_LETTER_SUBJECTS
         ]
@@ -189,7 +193,7 @@ class _Reader:
             stream=stream,
             account=account,
             settings=kind.normal(name, settings),
-            config=self.config(given.get("config"), f"{where}.config"),
+            config=self.config(kind, given.get("config"), f"{where}.config"),
             off=frozenset(off),
             adopt=bool(self.value(Flag(), given.get("adopt", False), f"{where}.adopt")),
             renamed_from=self.renamed_from(kind, given.get("renamedFrom", ""), f"{where}.renamedFrom"),
@@ -199,13 +203,15 @@ class _Reader:
             where=where,
         )
 
-    def config(self, given: Json, where: str) -> dict[str, Json]:
+    def config(self, kind: Kind, given: Json, where: str) -> dict[str, Json]:
         result = {}
         for key, value in self.map(given, where).items():
-            if key in KEPT_IN_CONFIG:
-                self.wrong(f"{where}.{key}", f"cannot be passed on: it comes from {KEPT_IN_CONFIG[key]}")
+            plain = self.plain(value, f"{where}.{key}")
+            wrong = raw.problem(kind, key, plain)
+            if wrong:
+                self.wrong(f"{where}.{key}", wrong)
             else:
-                result[key] = self.plain(value, f"{where}.{key}")
+                result[key] = plain
         return result
 
     def plain(self, value: Json, where: str) -> Json:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from natsmith.model import raw
 from natsmith.model.fields import Field, Group, Groups, described_schema
 from natsmith.model.kind import Kind
-from natsmith.model.reading import CONSUMER_WISHES, DEAD_LETTER_SETTINGS, KEPT_IN_CONFIG, ON_IMMUTABLE, POLICY, WISHES
+from natsmith.model.reading import CONSUMER_WISHES, DEAD_LETTER_SETTINGS, ON_IMMUTABLE, POLICY, WISHES
 from natsmith.model.resources import BUCKET, CONSUMER, PROFILE_DOCS, PROFILES, RESERVED, STREAM, STREAM_KINDS
 from natsmith.model.units import Count, Flag, Json, Seconds, SecondsList, Size, Type
 from natsmith.model.words import Choice, Labels, Text, Texts, Time
@@ -90,7 +91,7 @@ def _wish(kind: Kind, wish: str) -> dict[str, Json]:
         return _dead_letter()
     simple: dict[str, dict[str, Json]] = {
         "account": {"type": ["string", "null"]},
-        "config": {"type": ["object", "null"], "propertyNames": {"not": {"enum": list(KEPT_IN_CONFIG)}}},
+        "config": {"type": ["object", "null"], "propertyNames": {"not": {"enum": list(raw.KEPT)}}},
         "adopt": {"type": ["boolean", "null"]},
         "renamedFrom": {"type": ["string", "null"], "pattern": f"^$|{kind.legal_name}"},
         "onImmutable": {"enum": [*ON_IMMUTABLE.words, None]},
@@ -106,7 +107,8 @@ def _dead_letter() -> dict[str, Json]:
         "type": ["string", "null"],
         **_legal(STREAM),
     }
-    return _map({"stream": stream, **settings})
+    wishes_ = {wish: {"description": WISH_DOCS[wish], **_wish(STREAM, wish)} for wish in ("adopt", "onImmutable")}
+    return _map({"stream": stream, **wishes_, **settings})
 
 
 def _provisioner() -> dict[str, Json]:
@@ -136,6 +138,7 @@ LOSES = {
     "age": "less expires what is older",
     "per_subject": "less drops the oldest of each subject",
     "limits": "can drop the oldest, unless discard is new",
+    "waiting": "where messages are kept only for consumers, waiting for less drops them",
     "interest": "to interest drops what no consumer waits for",
 }
 
@@ -155,7 +158,9 @@ def markdown() -> str:
         rows = [[f"`{each.name}`", unit(each.type), _default(each), each.doc] for each in group.fields]
         parts.append(_table(("Setting", "Type", "Default", "Meaning"), rows))
     settings = ", ".join(f"`{name}`" for name in DEAD_LETTER_SETTINGS)
-    parts.append(f"### `deadLetter`\n\nIt takes `stream`, the name, and these settings of a stream: {settings}.\n")
+    parts.append(
+        f"### `deadLetter`\n\nIt takes `stream`, the name (by default `<stream>_<consumer>_dead`), `adopt` and `onImmutable`, and these settings of a stream: {settings}.\n"
+    )
     parts.append("## Profiles\n\nA profile is a start for a bucket; what is written beside it wins.\n")
     parts.append(
         _table(("Profile", "For", "Settings"), ([f"`{name}`", PROFILE_DOCS[name], _profile(name)] for name in PROFILES))

@@ -6,10 +6,12 @@ The server's own forms (nanoseconds, -1 for "no limit") exist only between ``enc
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
 Json: TypeAlias = Any
@@ -24,6 +26,35 @@ class Ambiguous(str):
     """A bare word in a values file that YAML readers take for different things, such as ``no`` or ``12:30``."""
 
     __slots__ = ()
+
+
+class Exact(float):
+    """Seconds with a part of one, as only a hand-made object has them: a number that keeps every nanosecond."""
+
+    __slots__ = ("nanoseconds",)
+
+    nanoseconds: int
+
+    def __new__(cls, nanoseconds: int) -> Exact:
+        """Return so many nanoseconds as seconds."""
+        self = super().__new__(cls, nanoseconds / NANOS)
+        self.nanoseconds = nanoseconds
+        return self
+
+    # A float that is near enough to a whole number would be equal to it.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exact) and self.nanoseconds == other.nanoseconds
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Exact, self.nanoseconds))
+
+    def __str__(self) -> str:
+        return f"{Decimal(self.nanoseconds).scaleb(-9).normalize():f}"
+
+    __repr__ = __str__
 
 
 class Type(Protocol):
@@ -118,11 +149,11 @@ class Seconds(Plain):
         return whole(given, least=self.least, most=LONGEST_SECONDS, what="whole seconds, such as 30")
 
     def encode(self, value: Json) -> Json:
-        return round(value * NANOS)
+        return value.nanoseconds if isinstance(value, Exact) else round(value * NANOS)
 
     def decode(self, raw: Json) -> Json:
         # A hand-made object can have a part of a second; it is kept, so that it shows as a difference.
-        return raw // NANOS if raw % NANOS == 0 else raw / NANOS
+        return raw // NANOS if raw % NANOS == 0 else Exact(int(raw))
 
     def schema(self) -> dict[str, Json]:
         return {"type": "integer", "minimum": self.least, "maximum": LONGEST_SECONDS}
@@ -237,11 +268,22 @@ def listed(given: Json, of: str) -> Sequence[Json]:
     return given
 
 
+def remembered_map(text: str | bytes) -> dict[str, Json]:
+    """Return the map that is stored as JSON; what cannot be read, and what cannot be written again, says nothing."""
+    try:
+        read = json.loads(text)
+        # No number that is none, no half of a surrogate pair, nothing that is too deep to go through.
+        json.dumps(read, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
 TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 
 def parse_time(text: str) -> datetime:
-    """Return an RFC 3339 time, as the server writes it; nanoseconds are cut to microseconds."""
+    """Return an RFC 3339 time, as the server writes it, for reckoning; nanoseconds are cut to microseconds."""
     match = re.fullmatch(TIME, text)
     try:
         if match:
@@ -251,3 +293,11 @@ def parse_time(text: str) -> datetime:
     except (ValueError, OverflowError):
         pass  # a 13th month, or a time of year 1 that is in year 0 elsewhere
     raise ValueError(f"is {text!r}, but must be a time such as 2026-01-31T12:00:00Z")
+
+
+def utc(text: str) -> str:
+    """Return an RFC 3339 time in UTC with every digit that the server counts, written one way."""
+    moment = parse_time(text).replace(microsecond=0, tzinfo=None)
+    match = re.fullmatch(TIME, text)
+    fraction = (match[2] or "" if match else "")[:10].rstrip("0").rstrip(".")
+    return f"{moment.isoformat()}{fraction}Z"

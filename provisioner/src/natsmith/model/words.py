@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from natsmith.model.units import TIME, Ambiguous, Json, Plain, described, listed, parse_time
+from natsmith.model.units import TIME, Ambiguous, Json, Plain, described, listed, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +111,19 @@ class Time:
     def read(self, given: Json) -> Json:
         if not isinstance(given, str):
             raise ValueError(f"is {described(given)}, but must be a time such as 2026-01-31T12:00:00Z")
-        return _utc(given) if given else ""
+        return utc(given) if given else ""
 
     def encode(self, value: Json) -> Json:
         return value or None
 
     def decode(self, raw: Json) -> Json:
-        return _utc(raw) if raw else ""
+        try:
+            return utc(raw) if raw else ""
+        except ValueError:
+            return raw  # what the values pass on raw is the server's to judge
 
     def schema(self) -> dict[str, Json]:
         return {"type": "string", "pattern": f"^$|^{TIME}$"}
 
     def show(self, value: Json) -> str:
         return value or '""'
-
-
-def _utc(text: str) -> str:
-    return parse_time(text).isoformat().replace("+00:00", "Z")

@@ -218,10 +218,11 @@ def _against_limits(resources: Iterable[Resource], observed: Observed) -> Iterat
     limits = observed.limits
     new = [each for each in resources if each.id not in observed.objects]
     streams = sum(1 for each in new if each.kind is not CONSUMER)
-    have = sum(1 for each in observed.objects.values() if each.kind is not CONSUMER)
+    have = len(observed.streams) + observed.own
+    streams += 0 if observed.own or not streams else 1  # the state bucket comes with the first of them
     if 0 <= limits.streams < have + streams and streams:
         yield (
-            f"the values ask for {streams} new streams, buckets and object stores on top of {have}, "
+            f"the values ask for {streams} new streams, buckets and object stores, natsmith's own included, on top of {have}, "
             f"but the account may have {limits.streams}: raise the account's limit or ask for fewer"
         )
     for storage, whole, single in (

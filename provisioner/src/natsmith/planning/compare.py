@@ -38,7 +38,9 @@ def compare(desired: Resource, found: Found, *, level: int = 99) -> Comparison:
     desired = desired.with_latches(latches)
     differences = []
     for name in sorted({*desired.settings, *found.settings}, key=list(desired.kind.by_name).index):
-        if name not in desired.overridden:
+        # Unless it is asked for, a mirror takes this from its origin.
+        origins = name == "mirrorDirect" and desired.get("mirror") and not desired.get(name)
+        if name not in desired.overridden and not origins:
             each = _metadata(desired, found) if name == "metadata" else _setting(desired, found, name, level)
             differences += [each] if each else []
     differences += _raw(desired, found, level)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from natsmith.model.change import KEEPS, Change, Difference, Fate
-from natsmith.model.desired import Policy, Resource
+from natsmith.model.desired import Id, Policy, Resource
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE
 from natsmith.model.units import Json
+from natsmith.planning.subjects import within
 
 
 def noun(found: Found) -> str:
@@ -28,6 +30,8 @@ def asks(difference: Difference) -> str:
 def fate(difference: Difference, desired: Resource, found: Found, observed: Observed) -> Fate:
     """Return what changing one setting in place does to the messages that are there."""
     loses = difference.field.loses if difference.field else ""
+    if found.kind is CONSUMER:
+        return _unwaited(found, observed) if loses == "waiting" and _waits_for_less(difference) else KEEPS
     if not loses or found.messages == 0:
         return KEEPS
     what = noun(found)
@@ -45,6 +49,32 @@ def fate(difference: Difference, desired: Resource, found: Found, observed: Obse
         what,
         about=count is None,
     )
+
+
+def gone(found: Found, observed: Observed) -> Fate:
+    """Return what deleting an object loses."""
+    if found.kind is not CONSUMER:
+        return Fate("drops", found.messages, noun(found)) if found.messages else KEEPS
+    waiting = _unwaited(found, observed)
+    if waiting is not KEEPS:
+        return waiting
+    return Fate("drops", 1, noun(found)) if found.delivered else KEEPS
+
+
+def _unwaited(consumer: Found, observed: Observed) -> Fate:
+    """Return what a stream drops that keeps messages only for its consumers, when one of them waits for less."""
+    stream = observed.objects.get(Id(consumer.stream))
+    waiting = consumer.pending + consumer.ack_pending
+    if stream is None or stream.get("retention") != "interest" or not waiting:
+        return KEEPS
+    return Fate("drops", waiting, "messages", about=True)
+
+
+def _waits_for_less(difference: Difference) -> bool:
+    old, new = difference.old, difference.new
+    if isinstance(new, list):
+        return bool(new) and not all(any(within(each, wider) for wider in new) for each in old or [">"])
+    return _shrinks(difference)
 
 
 def _over_limits(desired: Resource, found: Found, what: str) -> Fate:
@@ -77,11 +107,17 @@ def digest(change: Change) -> str:
         change.account,
         change.action,
         str(change.id),
-        found and [found.created, found.settings, dict(found.config)],
+        found.stamped if found else True,
+        found and [found.created, found.settings, dict(found.config), found.applied.consents if found.applied else 0],
         desired and [desired.settings, dict(desired.config)],
         sorted({change.fate.word, *(each.fate.word for each in change.differences)}),
     ]
     return "c-" + hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:10]
+
+
+def setting(change: Change) -> str:
+    """Return the key of the values under which people keep the consent; only its digest counts."""
+    return "provisioner.consent." + re.sub(r"[^A-Za-z0-9_-]", "-", str(change.id))
 
 
 def needs_consent(change: Change, policy: Policy) -> bool:

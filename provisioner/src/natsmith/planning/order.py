@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from natsmith.model.change import Change
@@ -15,11 +15,12 @@ CIRCLE = (
 )
 
 
-def in_stages(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
+def in_stages(changes: Sequence[Change], *, work_queues: Collection[str] = ()) -> tuple[tuple[Change, ...], ...]:
     """Return *changes* in stages; what is in one stage can be done at the same time.
 
     Streams that give up a subject come before those that take it, origins before their mirrors, streams before
-    consumers, and removals last, where nothing waits for them.
+    consumers, and removals last, where nothing waits for them. A consumer is removed after its successor is there,
+    since a stream may keep its messages only for consumers; on *work_queues* before, since their filters may not meet.
     """
     streams = [change for change in changes if change.kind is not CONSUMER]
     consumers = [change for change in changes if change.kind is CONSUMER]
@@ -39,8 +40,10 @@ def in_stages(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
         early = [index for index in early if index not in done]
     removed = tuple(streams[index] for index in late)
     gone = {change.id.stream for change in removed}
-    stages.append(tuple(each for each in consumers if each.action == "delete" and each.id.stream not in gone))
+    leaving = [each for each in consumers if each.action == "delete" and each.id.stream not in gone]
+    stages.append(tuple(each for each in leaving if each.id.stream in work_queues))
     stages.append(tuple(each for each in consumers if each.action != "delete"))
+    stages.append(tuple(each for each in leaving if each.id.stream not in work_queues))
     stages.append(removed)
     return tuple(stage for stage in stages if stage)
 

@@ -24,11 +24,12 @@ def plans(made: Sequence[Plan], code: int) -> dict[str, Json]:
     return document("plan", code, accounts=[_plan(each) for each in made])
 
 
-def outcomes(each: Sequence[Outcome], code: int) -> dict[str, Json]:
-    """Return what was done."""
+def outcomes(each: Sequence[Outcome], code: int, problems: Sequence[str] = ()) -> dict[str, Json]:
+    """Return what was done, and with several accounts what kept one of them from being served."""
     return document(
         "apply",
         code,
+        problems=list(problems),
         accounts=[
             {
                 **_plan(one.plan),
@@ -104,6 +105,7 @@ def _change(change: Change) -> dict[str, Json]:
         "name": change.label,
         "stream": change.id.stream,
         "fate": _fate(change.fate),
+        "settings": dict(change.desired.settings) if change.desired else {},
         "differences": [_difference(each) for each in change.differences],
         "note": change.note,
         "blocked": change.blocked,

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from natsmith.model.change import Change, Difference, Fate, Plan
-from natsmith.model.observed import Found
+from natsmith.model.observed import Found, Observed
 from natsmith.model.outcome import Holder, Outcome, Past, Proof
 from natsmith.model.resources import CONSUMER
 
+LONGEST_SHOWN = 60
+TOLD_SHOWN = 10
 FAILURES_SHOWN = 5
 """When a server is gone, one line for each of the requests under way would hide the reason."""
 
@@ -32,17 +34,39 @@ class Row:
         return " ".join(self.cells[: self.lead]) + (f": {rest}" if rest else "")
 
 
-def rows(plan: Plan, *, several: bool = False) -> Iterator[Row]:
-    """Yield one row per difference of every change; what is fine has no row. With *several* accounts, name them."""
-    for change in (*plan.changes, *plan.told):
+def rows(plan: Plan, *, only: Sequence[Change] | None = None, several: bool = False) -> Iterator[Row]:
+    """Yield one row per difference of every change, or of *only* some; what is fine has no row.
+
+    With *several* accounts, their names lead. Orphans beyond the first few are counted.
+    """
+    chosen = plan.changes if only is None else only
+    told = [] if only is not None else plan.told
+    for change in (*chosen, *told[:TOLD_SHOWN]):
         account = (plan.account,) if several else ()
         tone = (
             "bad" if change.blocked else "quiet" if not change.writes else "good" if change.fate.harmless else "careful"
         )
         lead = (*account, change.action, change.kind.word, change.label)
-        shown = [*_differences(change)] or [("", _remark(change))]
-        for difference, remark in shown:
+        shown = [(created(change), _remark(change))] if change.action == "create" else [*_differences(change)]
+        for difference, remark in shown or [("", _remark(change))]:
             yield Row((*lead, difference, remark), tone, len(lead))
+    if len(told) > TOLD_SHOWN:
+        yield Row(("and", plural(len(told) - TOLD_SHOWN, "more object"), "that only --output json lists"), "quiet", 2)
+
+
+def created(change: Change) -> str:
+    """Return what a new object will be, defaults left out."""
+    if change.desired is None:
+        return ""
+    known = change.desired.kind.by_name
+    shown = [f"{name} {_short(known[name].type.show(value))}" for name, value in change.desired.settings.items()]
+    return ", ".join(
+        [*shown, *(f"config.{name} {_short(str(value))}" for name, value in change.desired.config.items())]
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 def _differences(change: Change) -> Iterator[tuple[str, str]]:
@@ -78,8 +102,8 @@ def _raw(value: object) -> str:
 
 def fate(each: Fate) -> str:
     """Return a fate as ``expires 812 entries``."""
-    if each.word == "keeps":
-        return "keeps all"
+    if each.word == "keeps" or (each.word == "moves" and not each.count):
+        return ""
     if each.noun == "its position":
         return "loses its position" if each.word == "drops" else f"{each.word} its position"
     about = "at most " if each.about and each.word != "moves" else ""
@@ -114,7 +138,7 @@ def done(outcomes: Sequence[Outcome]) -> str:
     if not changes:
         return f"Nothing to do: {unchanged} unchanged."
     seconds = sum(each.seconds for each in outcomes)
-    return f"{plural(changes, 'change')} applied in {seconds:.1f} s, {unchanged} unchanged."
+    return f"{plural(changes, 'change')} applied in {seconds:.2f} s, {unchanged} unchanged."
 
 
 def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
@@ -136,16 +160,26 @@ def proof_row(proof: Proof) -> Row:
     return Row((proof.result, proof.title, proof.text), tone, 2)
 
 
-def verdict(differ: int, failed: int, held: int, unseen: int, *, active: bool) -> str:
+def verdict(differ: int, failed: int, held: int, unseen: int, *, told: int = 0, active: bool = False) -> str:
     """Return the last line of a verify."""
     if differ or failed:
-        parts = [f"{plural(differ, 'difference')} from the values"] if differ else []
+        parts = [f"{plural(differ, 'object')} not as the values say"] if differ else []
         parts += [f"{plural(failed, 'expiry', 'expiries')} not at work"] if failed else []
         return f"Not as it should be: {' and '.join(parts)}. See `natsmith plan`, or `natsmith apply` to restore it."
+    but = f", but for {plural(told, 'object')} named above that only a person can change" if told else ""
     observed = f" Expiry holds in {plural(held, 'proof')}." if held else ""
-    open_ = f" {unseen} empty, so not observed." if unseen else ""
+    open_ = f" {unseen} not observed." if unseen else ""
     advice = " Add --prove to see an expiry happen." if unseen and not active else ""
-    return f"Everything is as the values say.{observed}{open_}{advice}"
+    return f"Everything is as the values say{but}.{observed}{open_}{advice}"
+
+
+def account_line(account: str, observed: Observed, pasts: Sequence[Past]) -> str:
+    """Return the last line of a status."""
+    mine = sum(1 for each in observed.objects.values() if each.applied)
+    others = len(observed.objects) - mine
+    known = f"{mine} provisioned{f', {others} not by natsmith' if others else ''}"
+    last = f"Last run: {past_row(pasts[0]).sentence}." if pasts else "No run is remembered."
+    return f"Account {account} on nats-server {observed.version}: {known}. {last}"
 
 
 def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
@@ -158,12 +192,9 @@ def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
         else:
             name = "ttlSeconds" if "ttlSeconds" in each.kind.by_name else "maxAgeSeconds"
             ttl = f"{each.get(name)} s" if each.get(name) else "none"
-            oldest = f"oldest {each.first_time[:19]}Z" if each.messages else "empty"
-            holds = (
-                f"time to live {ttl}",
-                f"{plural(each.messages, 'message')} in {plural(each.bytes, 'byte')}",
-                oldest,
-            )
+            held = f"{plural(each.messages, 'message')} in {plural(each.bytes, 'byte')}"
+            inside = (held, f"oldest {each.first_time[:19]}Z") if each.messages else ("empty",)
+            holds = (f"time to live {ttl}", *inside)
         yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), lead=2)
 
 

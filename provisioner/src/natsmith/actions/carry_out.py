@@ -1,0 +1,208 @@
+"""Carrying changes out, one write each: from a fresh reading, never after the lease, and with each answer compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+
+from natsmith.actions import state
+from natsmith.actions.lease import Lease
+from natsmith.actions.observe import IN_FLIGHT, count
+from natsmith.adapters import wire
+from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server, StreamInfo
+from natsmith.errors import NatsmithError, StoppedHalfway
+from natsmith.model.change import Change, Plan
+from natsmith.model.desired import Desired, Resource
+from natsmith.model.observed import Observed
+from natsmith.model.resources import CONSUMER
+from natsmith.planning.compare import compare
+from natsmith.planning.consent import asks
+from natsmith.planning.plan import again
+
+Progress = Callable[[int, int], None]
+"""Told how many changes are done, and of how many."""
+
+
+class Run:
+    """One carrying-out: what is done, what failed, what is left."""
+
+    def __init__(
+        self, server: Server, lock: Lease, made: Plan, desired: Desired, observed: Observed, progress: Progress
+    ) -> None:
+        self.server, self.lock, self.plan, self.progress = server, lock, made, progress
+        self.desired, self.observed = desired, observed
+        self.done: list[Change] = []
+        self.failed: list[tuple[Change, str]] = []
+        self.first_error: NatsmithError | None = None
+        self.count = len(made.changes)
+        self.wrote = False
+        """Whether a change that failed had done part of its work: a deletion before a creation."""
+
+        self.sequences: dict[str, int] = {}
+        """Where streams that were deleted to be replaced had stopped counting."""
+
+        self.created: dict[str, str] = {}
+        """When each written object was created, by its name on the server."""
+
+    @property
+    def in_order(self) -> tuple[Change, ...]:
+        """What is done, in the order of the plan."""
+        done = {id(change) for change in self.done}
+        return tuple(change for change in self.plan.changes if id(change) in done)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why changes failed, each with its object."""
+        return tuple(f"{change.title}: {why}" for change, why in self.failed)
+
+    @property
+    def left(self) -> tuple[Change, ...]:
+        begun = {id(change) for change in self.done} | {id(change) for change, _ in self.failed}
+        return tuple(change for change in self.plan.changes if id(change) not in begun)
+
+    async def all(self) -> None:
+        """Carry the stages out; after a failure no new change is begun, and those under way are awaited."""
+        if any(change.action == "create" and change.kind is not CONSUMER for change in self.plan.changes):
+            self.sequences = await state.sequences(self.server)
+        for stage in self.plan.stages:
+            waiting = iter(stage)
+            await asyncio.gather(*(self._some(waiting) for _ in range(min(IN_FLIGHT, len(stage)))))
+            if self.failed:
+                return
+
+    async def _some(self, waiting: Iterator[Change]) -> None:
+        for change in waiting:
+            if self.failed:
+                return
+            await self._one(change)
+
+    async def _one(self, change: Change) -> None:
+        try:
+            self.lock.check()
+            await self._carry_out(change)
+        except Refused as refusal:
+            where = f"; correct it in {change.desired.where}" if change.desired else ""
+            self.failed.append((change, f"the server refused {refusal.request}: {refusal}{where}"))
+        except NatsmithError as error:
+            error = self._cause(error)
+            self.first_error = self.first_error or error
+            self.failed.append((change, str(error)))
+        else:
+            self.done.append(change)
+            self.progress(len(self.done), self.count)
+
+    def _cause(self, error: NatsmithError) -> NatsmithError:
+        """Return why a change failed: a run that was paused past its lease finds its requests timed out as well."""
+        try:
+            self.lock.check()
+        except StoppedHalfway as lost:
+            return lost
+        return error
+
+    async def _carry_out(self, change: Change) -> None:
+        steps: dict[str, Callable[[Change], Awaitable[object]]] = {
+            "create": self._create,
+            "update": self._update,
+            "adopt": self._update,
+            "stamp": self._update,
+            "replace": self._replace,
+            "delete": self._delete,
+        }
+        await steps[change.action](change)
+
+    async def _create(self, change: Change) -> None:
+        wanted = _wanted(change)
+        config = wire.encode(wanted, self.plan.owner)
+        if wanted.kind is CONSUMER:
+            self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
+            return
+        last = self.sequences.get(wanted.stream)
+        if last:
+            config["first_seq"] = last + 1
+        self._keep(await self.server.create_stream(config), config, wanted)
+        if last:
+            await state.forget_sequence(self.server, wanted.stream)
+
+    async def _update(self, change: Change) -> None:
+        wanted = _wanted(change)
+        # Read again right before: the newest configuration is what unknown fields are kept from.
+        info = await self._read(change)
+        if info is None:
+            raise StoppedHalfway(f"{change.title} was deleted by somebody else meanwhile: run the same command again")
+        await self._recheck(change, info)
+        applied = change.found.applied if change.found else None
+        dropped = set(applied.config if applied else ()) - set(wanted.config)
+        consents = (applied.consents if applied else 0) + bool(change.consent)
+        config = wire.encode(wanted, self.plan.owner, info.config, dropped, consents=consents)
+        self.lock.check()  # the reading took time, and the lease may have run out in it
+        echo: StreamInfo | ConsumerInfo
+        if wanted.kind is CONSUMER:
+            echo = await self.server.put_consumer(wanted.stream, config, verb="update")
+        else:
+            echo = await self.server.update_stream(config)
+        self._keep(echo, config, wanted)
+
+    async def _replace(self, change: Change) -> None:
+        """Delete and create; a stream goes on counting where the old one stopped, or watchers would skip what is new.
+
+        The state bucket keeps where that was, so that a run which is stopped in between loses nothing by it.
+        """
+        info = await self._read(change)
+        if isinstance(info, StreamInfo) and info.last_sequence:
+            self.sequences[change.id.stream] = info.last_sequence
+            await state.keep_sequence(self.server, change.id.stream, info.last_sequence)
+        await self._delete(change)
+        self.lock.check()
+        await self._create(change)
+
+    async def _delete(self, change: Change) -> None:
+        info = await self._read(change)
+        if info is None:
+            return
+        await self._recheck(change, info)
+        self.lock.check()
+        if isinstance(info, ConsumerInfo):
+            await self.server.delete_consumer(info.stream, info.name)
+        else:
+            await self.server.delete_stream(change.id.stream)
+        self.wrote = True
+
+    async def _read(self, change: Change) -> StreamInfo | ConsumerInfo | None:
+        """Return the object as it is right now."""
+        if change.kind is CONSUMER:
+            return await self.server.consumer(change.id.stream, change.id.consumer)
+        return await self.server.stream(change.id.stream)
+
+    async def _recheck(self, change: Change, info: StreamInfo | ConsumerInfo) -> None:
+        """Raise StoppedHalfway if the object changed since the plan so that writing would lose what nobody agreed to."""
+        fresh, was, observed = wire.decode(info, change.desired), change.found, self.observed
+        if was and fresh.applied is None and fresh.created == was.created:
+            fresh = replace(fresh, applied=was.applied, stamped=was.stamped)  # the state bucket still knows it
+        for each in change.differences:
+            if asks(each) == "per_subject":
+                number = await count(self.server, fresh, "per_subject", each.new)
+                observed = replace(observed, counts={**observed.counts, (fresh.id, "per_subject"): number or 0})
+        now = again(change, fresh, self.desired, observed, owner=self.plan.owner)
+        if now and now.blocked:
+            raise StoppedHalfway(
+                f"it changed since the plan: {now.blocked}. Nothing was done to it; look at a new plan"
+            )
+
+    def _keep(self, echo: StreamInfo | ConsumerInfo, sent: Config, wanted: Resource) -> None:
+        """Compare what the server says it has now with what it was asked for: old servers drop what they do not know."""
+        self.created[str(wanted.id)] = echo.created
+        if wire.kept(sent, echo.config):
+            return
+        dropped = [each.path for each in compare(wanted, wire.decode(echo, wanted)).differences]
+        if dropped:
+            raise StoppedHalfway(
+                f"{wanted.title}: the server took the request but did not keep {', '.join(dropped)}: "
+                "it does not know them; upgrade it, or leave them out"
+            )
+
+
+def _wanted(change: Change) -> Resource:
+    if change.desired is None:
+        raise ValueError(f"{change.action} of {change.title} has nothing that is wanted")
+    return change.desired

@@ -1,0 +1,166 @@
+"""What has to happen to one object, what that does to its data, and whether it may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from natsmith.model.change import Change, Difference, Fate, worst
+from natsmith.model.desired import Id, Policy, Resource
+from natsmith.model.observed import Applied, Found, Observed
+from natsmith.model.resources import CONSUMER, STREAM
+from natsmith.planning import consent
+from natsmith.planning.compare import compare
+
+NO_MOVE = "this version of natsmith plans such a move but does not carry it out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """Decides for one account, by what was observed there and what the policy allows."""
+
+    observed: Observed
+    policy: Policy
+    account: str
+    owner: str
+
+    def wanted(self, resource: Resource, found: Found | None) -> Change | None:
+        """Return what makes *found* what *resource* says, or None where nothing does."""
+        change = self._created(resource) if found is None else self._changed(resource, found)
+        return self._consented(change) if change else None
+
+    def unwanted(self, found: Found) -> Change:
+        """Return what happens to an object that this owner applied once and the values no longer name."""
+        change = Change(
+            action="orphan", account=self.account, id=found.id, kind=found.kind, label=found.label, found=found
+        )
+        if not self.policy.prune:
+            return replace(change, note="not in the values any more; provisioner.prune: true removes it")
+        change = replace(
+            change, action="delete", fate=consent.gone(found, self.observed), note="not in the values any more"
+        )
+        if found.applied and found.applied.newer:
+            return replace(change, blocked=_newer(found.applied))
+        return self._consented(self._with_strangers(change, found))
+
+    def latched(self, resource: Resource, found: Found, differences: tuple[Difference, ...]) -> Change:
+        """Return the word that latches cannot be turned off."""
+        why = "; ".join(dict.fromkeys(each.field.latch for each in differences if each.field)) + ": it stays on"
+        told = tuple(replace(each, reason="") for each in differences)
+        return replace(_of(resource, found), action="latched", differences=told, note=why)
+
+    def _changed(self, resource: Resource, found: Found) -> Change | None:
+        change, applied = _of(resource, found), found.applied
+        differences = compare(resource, found, level=self.observed.level).differences
+        if applied and applied.newer:
+            return replace(change, action="update", blocked=_newer(applied))
+        if applied and applied.owner != self.owner and not resource.adopt:
+            return replace(change, action="adopt", differences=differences, blocked=self._foreign(resource, applied))
+        if not differences:
+            return self._only_stamp(change, resource, found)
+        differences = tuple(self._with_fate(each, resource, found) for each in differences)
+        change = replace(change, differences=differences)
+        if any(each.fixed for each in differences):
+            return self._not_in_place(change, resource, found)
+        note = "" if applied else "it has no owner and is adopted"
+        return replace(change, action="update", fate=worst(each.fate for each in differences), note=note)
+
+    def _with_fate(self, difference: Difference, resource: Resource, found: Found) -> Difference:
+        if found.kind is STREAM and found.get("sealed"):
+            return replace(difference, fixed="a sealed stream cannot be changed again")
+        return replace(difference, fate=consent.fate(difference, resource, found, self.observed))
+
+    def _only_stamp(self, change: Change, resource: Resource, found: Found) -> Change | None:
+        """Return what renews natsmith's memory on an object that is otherwise as wanted."""
+        applied = found.applied
+        if applied is None:
+            return replace(change, action="adopt", note="it has no owner; only its metadata changes")
+        if applied.owner != self.owner:
+            return replace(change, action="adopt", note=f"taken over from {applied.owner}; only its metadata changes")
+        if not found.stamped:
+            return replace(change, action="stamp", note="drift: natsmith's metadata was wiped and is put back")
+        if applied.settings != resource.settings or applied.config != resource.config:
+            return replace(change, action="stamp", note="already as the values say; only its metadata changes")
+        return None
+
+    def _created(self, resource: Resource) -> Change:
+        change = _of(resource, None)
+        old = Id(resource.kind.prefix + resource.renamed_from)
+        source = self.observed.objects.get(old) if resource.renamed_from else None
+        if source is None:
+            return change
+        change = replace(change, action="move", found=source, note=f"renamed from {source.label}")
+        if source.applied and source.applied.owner != self.owner and not resource.adopt:
+            return replace(change, blocked=self._foreign(resource, source.applied))
+        return replace(
+            change,
+            fate=Fate("moves", source.messages, consent.noun(source)),
+            blocked=f"{NO_MOVE}: keep the name {source.label} for now, or take renamedFrom away to begin empty",
+        )
+
+    def _not_in_place(self, change: Change, resource: Resource, found: Found) -> Change:
+        fixed = [each for each in change.differences if each.fixed]
+        reasons = "; ".join(dict.fromkeys(each.fixed for each in fixed))
+        lost = consent.noun(found)
+        keep = f"leave {' and '.join(each.path for each in fixed)} as the server has it"
+        lose = f"set {resource.where}.onImmutable: replace to lose {lost}"
+        how = resource.on_immutable or self.policy.on_immutable
+        if how == "replace":
+            fate = consent.gone(found, self.observed)
+            return self._with_strangers(replace(change, action="replace", fate=fate, note=reasons), found)
+        blocked = f"{NO_MOVE}: {keep}, or {lose}" if how == "move" else f"{reasons}: {keep}, or {lose} ({NO_MOVE})"
+        return replace(change, action="move", fate=Fate("moves", found.messages, lost), note=reasons, blocked=blocked)
+
+    def _with_strangers(self, change: Change, found: Found) -> Change:
+        """Return *change*, which ends a stream, with what it does to consumers that are not this owner's."""
+        if found.kind is CONSUMER:
+            return change
+        consumers = [
+            each for each in self.observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream
+        ]
+        others = {each.applied.owner for each in consumers if each.applied and each.applied.owner != self.owner}
+        if others:
+            return replace(
+                change, blocked=f"consumers of {', '.join(sorted(others))} would go with it: remove them first"
+            )
+        strangers = found.consumers - sum(1 for each in consumers if each.applied)
+        if strangers > 0 and change.fate.harmless:
+            return replace(change, fate=Fate("drops", strangers, "consumers that nobody provisioned"))
+        return change
+
+    def _consented(self, change: Change) -> Change:
+        """Return *change*, blocked if it loses data that nobody agreed to lose."""
+        if change.blocked or not consent.needs_consent(change, self.policy):
+            return change
+        word = consent.digest(change)
+        if word in self.policy.consent:
+            return replace(change, consent=word)
+        how = f"--set {consent.setting(change)}={word}"
+        namespace, slash, release = self.owner.partition("/")
+        if slash:
+            how = f"helm upgrade {release} CHART --namespace {namespace} --reuse-values {how}"
+        return replace(change, consent=word, blocked=f"it loses data; to agree to exactly this loss: {how}")
+
+    def _foreign(self, resource: Resource, applied: Applied) -> str:
+        return (
+            f"it belongs to {applied.owner}, and this run is {self.owner}: use another name, "
+            f"run with --owner {applied.owner}, or take it over with {resource.where}.adopt: true"
+        )
+
+
+def _of(resource: Resource, found: Found | None) -> Change:
+    return Change(
+        action="create",
+        account=resource.account,
+        id=resource.id,
+        kind=resource.kind,
+        label=resource.label,
+        desired=resource,
+        found=found,
+    )
+
+
+def _newer(applied: Applied) -> str:
+    return (
+        f"a later natsmith applied it (format {applied.newer}; this one reads up to 1): "
+        "use that version, so that nothing it knows is lost"
+    )

@@ -31,6 +31,13 @@ class Log:
         else:
             print(f"warning: {sentence}", file=self._stream or sys.stderr, flush=True)
 
+    def fail(self, sentence: str) -> None:
+        """Tell why a run did not do what it was asked for."""
+        if self.format == "json":
+            self._write("error", "error", {"text": sentence})
+        else:
+            print(f"error: {sentence}", file=self._stream or sys.stderr, flush=True)
+
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         # Looked up at each call, so that a redirected stderr is honoured.
         stream = self._stream or sys.stderr

@@ -34,11 +34,15 @@ async def prepare(server: Server, desired: Desired, *, account: str, owner: str)
     Without an *owner* it is the plan of whoever owns what the values name, so that anybody can look.
     """
     observed = await observe(server, desired, account=account)
+    return _planned(desired, observed, account, owner), observed
+
+
+def _planned(desired: Desired, observed: Observed, account: str, owner: str) -> Plan:
     owner = owner or _only_owner(desired, observed, account)
     problems = check_against(desired, observed, account=account, owner=owner)
     if problems:
         raise WrongValues(*problems)
-    return plan(desired, observed, account=account, owner=owner), observed
+    return plan(desired, observed, account=account, owner=owner)
 
 
 def _only_owner(desired: Desired, observed: Observed, account: str) -> str:
@@ -74,7 +78,7 @@ async def apply(
     lease_seconds: int = lease.SECONDS,
 ) -> Outcome:
     """Make the account be what *desired* says, or refuse and change nothing."""
-    made, _ = await prepare(server, desired, account=account, owner=owner)
+    made, before = await prepare(server, desired, account=account, owner=owner)
     _may_begin(made, expect)
     if not made.changes:
         return Outcome(plan=made)
@@ -83,11 +87,13 @@ async def apply(
     await state.ensure(server, replicas)
     mine = Holder(owner=owner, who=who(), since=_now())
     async with lease.held(server, mine, log=log, timeout=timeout, seconds=lease_seconds) as lock:
-        # Whoever held the lock before may have changed anything.
-        made, observed = await prepare(server, desired, account=account, owner=owner)
-        _may_begin(made, expect)
-        if not made.changes:
-            return Outcome(plan=made)
+        # Whoever held the lock before may have changed anything; where nobody did, the plan stands.
+        observed = await observe(server, desired, account=account)
+        if observed != before:
+            made = _planned(desired, observed, account, owner)
+            _may_begin(made, expect)
+            if not made.changes:
+                return Outcome(plan=made)
         run = Run(server, lock, made, desired, observed, progress)
         await run.all()
         if run.failed and not run.done and not run.wrote:

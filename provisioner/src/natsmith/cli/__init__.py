@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Sequence
 
 from natsmith.cli.arguments import last, parse, verb_in
+from natsmith.cli.streams import streams
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
+from natsmith.log import Log
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # A run is short and makes nearly no cycles; looking for them takes a tenth of a run on 10,000 objects.
     gc.disable()
-    with _streams():
+    with streams():
         code = _run(words)
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
@@ -91,72 +90,7 @@ def _fail(words: Sequence[str], error: NatsmithError) -> int:
         from natsmith.views import as_json  # noqa: PLC0415  (only failures in JSON need it here)
 
         print(json.dumps(as_json.error(verb_in(words), error.code, error.problems), indent=2))
+    log = Log(format="json" if last("--log", words) == "json" else "text")
     for problem in error.problems:
-        _tell(problem, words)
+        log.fail(problem)
     return int(error.code)
-
-
-def _tell(problem: str, words: Sequence[str]) -> None:
-    line = f"error: {problem}"
-    if last("--log", words) == "json":
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "level": "error", "event": "error", "text": problem})
-    print(line, file=sys.stderr, flush=True)
-
-
-class _Stream(io.TextIOWrapper):
-    """Text to *below*'s file: what its encoding lacks is escaped, and who no longer reads stops no run.
-
-    A run that ended in the middle because of ``| head -1`` would leave an account half made, and would say so to nobody.
-    """
-
-    lost: OSError | None = None
-    """Why what was written did not arrive."""
-
-    def __init__(self, below: io.TextIOWrapper) -> None:
-        super().__init__(
-            below.buffer,
-            encoding=below.encoding,
-            errors="backslashreplace",
-            line_buffering=below.line_buffering,
-            write_through=below.write_through,
-        )
-
-    def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except OSError as error:
-            self._lose(error)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError as error:
-            self._lose(error)
-
-    def _lose(self, error: OSError) -> None:
-        """Let the rest go nowhere, or Python would complain once more when it flushes at the end."""
-        self.lost = self.lost or error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
-
-
-@contextmanager
-def _streams() -> Iterator[None]:
-    """Make sys.stdin, sys.stdout and sys.stderr such that whatever is at their other ends stops no run."""
-    before = sys.stdin, sys.stdout, sys.stderr
-    with ExitStack() as stack:
-        # One that is closed is None to Python. Opened for writing, standard input says that it cannot be read.
-        given = [each or stack.enter_context(open(os.devnull, "w", encoding="utf-8")) for each in before]
-        own = [_Stream(each) if isinstance(each, io.TextIOWrapper) else each for each in given[1:]]
-        sys.stdin, sys.stdout, sys.stderr = given[0], own[0], own[1]
-        try:
-            yield
-        finally:
-            sys.stdin, sys.stdout, sys.stderr = before
-            for each in own:
-                if isinstance(each, _Stream):
-                    each.flush()
-                    each.detach()

@@ -88,10 +88,10 @@ async def _apply(args: argparse.Namespace, log: Log) -> int:
             error = failure
         if error or not outcomes[-1].complete:
             break
-    return _applied(args, outcomes, error)
+    return _applied(args, outcomes, error, log)
 
 
-def _applied(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithError | None) -> int:
+def _applied(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithError | None, log: Log) -> int:
     complete = error is None and all(each.complete for each in outcomes)
     code = Exit.DONE if complete else Exit.STOPPED_HALFWAY
     if args.output == "json":
@@ -103,13 +103,12 @@ def _applied(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithE
         screen.line(text.done(outcomes))
         return code
     for sentence in (*text.failures(outcomes), *(error.problems if error else ())):
-        print(f"error: {sentence}", file=sys.stderr)
+        log.fail(sentence)
     done = sum(len(each.done) for each in outcomes)
     left = sum(len(each.left) + len(each.failed) for each in outcomes)
-    print(
-        f"error: stopped halfway: {text.plural(done, 'change')} done, {left} not. "
-        "Mend what is named above and run the same command again: it goes on from here",
-        file=sys.stderr,
+    log.fail(
+        f"stopped halfway: {text.plural(done, 'change')} done, {left} not. "
+        "Mend what is named above and run the same command again: it goes on from here"
     )
     return code
 

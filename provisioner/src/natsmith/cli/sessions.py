@@ -51,7 +51,7 @@ def connection(args: argparse.Namespace, account: str) -> Connection:
         if account not in known:
             raise WrongValues(f"--account is {account}, but {args.connections} names only {', '.join(known)}")
         return known[account]
-    return connections.from_environment(os.environ, args, home=Path.home())
+    return connections.from_environment(os.environ, args, home=connections.home_directory())
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ class Found:
     first_time: str = ""
     """When the oldest message was stored, by the server's clock."""
 
-    now: str = ""
+    now: str = field(default="", compare=False)
     """The server's clock when it answered."""
 
     consumers: int = 0
@@ -104,7 +104,7 @@ class Observed:
     """The server's API level."""
 
     clustered: bool = False
-    own: int = 0
+    own: int = field(default=0, compare=False)
     """How many streams of the account are natsmith's own: its state bucket, or twins of a proof."""
 
     counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)

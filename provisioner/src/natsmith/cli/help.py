@@ -1,0 +1,54 @@
+"""What --help shows below the options."""
+
+from __future__ import annotations
+
+EPILOG = """\
+examples:
+  natsmith plan -f values/dev.yaml                        what would change, and what that does to the data
+  natsmith apply -f values/dev.yaml                       change it
+  natsmith verify -f values/dev.yaml --prove              is it so, and does expiry really work?
+  natsmith status                                         what is provisioned here
+  natsmith export > values/live.yaml                      the account as values
+  natsmith VERB --help                                    what else a verb can be told
+
+connection:
+  as the nats CLI knows it: NATS_URL, NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT,
+  NATS_KEY, NATS_CONTEXT and its context files. Flags win over the environment, the environment over a context.
+
+exit codes:
+  0 done   1 stopped halfway   2 the values or the command line are wrong   3 a decision is needed
+  4 differs (plan --check, verify)   75 not ready, try later
+"""
+
+EXAMPLES = {
+    "plan": """\
+  natsmith plan -f values/dev.yaml
+  natsmith plan -f values/base.yaml -f values/prod.yaml --set buckets.service_registry.ttlSeconds=60
+  natsmith plan -f values/dev.yaml --check                in a pipeline: exit with 4 if anything differs
+""",
+    "apply": """\
+  natsmith apply -f values/dev.yaml
+  natsmith apply -f values/dev.yaml --expect 3f9c12       only what a plan with this digest has shown
+  natsmith apply -f values/dev.yaml --output json         for a program
+""",
+    "verify": """\
+  natsmith verify -f values/dev.yaml                      look, and write nothing
+  natsmith verify -f values/dev.yaml --prove              watch a canary expire in a short-lived twin
+""",
+    "status": """\
+  natsmith status
+  natsmith status --context prod --output json
+""",
+    "export": """\
+  natsmith export > values/live.yaml
+  natsmith export | natsmith plan -f -                    plans to nothing
+""",
+    "history": """\
+  natsmith history
+  natsmith history --output json
+""",
+    "schema": """\
+  natsmith schema > values.schema.json
+  natsmith schema --markdown > settings.md
+""",
+}

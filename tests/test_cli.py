@@ -11,7 +11,8 @@ import pytest
 
 from natsmith.adapters.server import Refused
 from natsmith.cli import as_sentence, main
-from natsmith.cli.arguments import EXAMPLES, parse
+from natsmith.cli.arguments import parse
+from natsmith.cli.help import EXAMPLES
 from natsmith.errors import DecisionNeeded, Exit, WrongValues
 
 NATSMITH = Path(sys.executable).parent / "natsmith"

@@ -317,6 +317,61 @@ async def test_an_orphan_that_filled_since_the_plan_is_not_deleted() -> None:
     assert 1 == info.messages
 
 
+async def test_another_object_of_that_name_is_not_replaced() -> None:
+    """Somebody made the bucket anew as it was wanted, and wrote to it: the consent was about the old one."""
+
+    class Remaking(Meanwhile):
+        async def meanwhile(self) -> None:
+            info = await MemoryServer.stream(self, "KV_b")
+            assert info is not None
+            await self.delete_stream("KV_b")
+            self.now += timedelta(seconds=1)
+            await self.create_stream({**info.config, "storage": "memory", "metadata": {}})
+            await self.publish("$KV.b.k", b"new")
+
+    server = Remaking("KV_b")
+    await applied(server, {"buckets": {"b": {}, "c": {}}})
+    server.armed = True
+
+    with pytest.raises(StoppedHalfway, match="it is another object than the plan was about"):
+        await applied(
+            server,
+            {
+                "buckets": {"b": {"storage": "memory", "onImmutable": "replace"}, "c": {}},
+                "provisioner": {"loss": "allow"},
+            },
+        )
+
+    message = await server.last("KV_b", "$KV.b.k")
+    assert message is not None
+    assert b"new" == message.payload
+
+
+async def test_a_consent_stays_spent_when_metadata_is_wiped() -> None:
+    """The state bucket counts too."""
+    server = MemoryServer()
+    small = {"streams": {"S": {"subjects": ["s"], "maxMessages": 2}}}
+    await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 100}}})
+    for _ in range(10):
+        await server.publish("s", b"x")
+    with pytest.raises(DecisionNeeded) as refusal:
+        await applied(server, small)
+    agreed = {**small, "provisioner": {"consent": {"S": str(refusal.value).rpartition("=")[2]}}}
+    await applied(server, agreed)
+    info = await server.stream("S")
+    assert info is not None
+    await server.update_stream({**info.config, "metadata": {}})
+    await applied(server, agreed)
+
+    info = await server.stream("S")
+    assert info is not None
+    await server.update_stream({**info.config, "max_msgs": 100})
+    for _ in range(10):
+        await server.publish("s", b"x")
+    with pytest.raises(DecisionNeeded, match="it loses data"):
+        await applied(server, agreed)
+
+
 async def test_a_limit_that_somebody_raised_since_the_plan_is_not_enforced() -> None:
     """The plan was about a description; what came in meanwhile stays until somebody agrees."""
 

@@ -29,6 +29,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no subject": (stream(subjects=["a..b"]), "which is no subject"),
     "a mirror with subjects": (stream(mirror={"name": "O"}), "a mirror has no subjects"),
     "a window above the age": (stream(maxAgeSeconds=5, duplicateWindowSeconds=9), "must not be above maxAgeSeconds"),
+    "sealed with an age": (stream(sealed=True, maxAgeSeconds=5), "a sealed stream keeps everything"),
     "half a discard": (stream(discardNewPerSubject=True), "needs discard: new and maxMessagesPerSubject"),
     "markers with history": ({"buckets": {"b": {"history": 2, "markerSeconds": 5}}}, "unless history is 1"),
     "a filter outside": (worker(filterSubjects=["t.>"]), "stream S stores only s.>"),

@@ -149,6 +149,16 @@ def test_a_consumer_that_waits_for_less_drops_what_is_kept_for_it(wish: dict[str
     assert change.blocked
 
 
+def test_interest_that_is_asked_for_raw_is_interest() -> None:
+    """`config: {retention: interest}` keeps messages for consumers just as the setting does."""
+    raw = {"subjects": ["s.>"], "config": {"retention": "interest"}}
+    wish = {"streams": {"S": raw}, "provisioner": {"prune": True}}
+
+    assert only(
+        planned(desired(wish), observed({"streams": {"S": {**raw, "consumers": {"w": {}}}}}, **WAITING))
+    ).blocked
+
+
 def test_a_wider_filter_drops_nothing() -> None:
     """Whoever waited still waits."""
     there = {"streams": {"S": {**INTEREST, "consumers": {"w": {"filterSubjects": ["s.y"]}}}}}

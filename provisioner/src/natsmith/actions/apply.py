@@ -97,7 +97,9 @@ async def apply(
         run = Run(server, lock, made, desired, observed, progress)
         await run.all()
         if run.failed and not run.done and not run.wrote:
-            raise run.first_error or WrongValues(*run.reasons)  # nothing was changed: it is no stop halfway
+            # Nothing was changed: it is no stop halfway.
+            family = type(run.first_error) if run.first_error else WrongValues
+            raise family(*run.reasons)
         outcome = Outcome(
             plan=made,
             done=run.in_order,
@@ -132,11 +134,13 @@ async def _record(
     made = outcome.plan
     undone = {change.id for change, _ in outcome.failed} | {change.id for change in outcome.left}
     times = {str(key): found.created for key, found in observed.objects.items()} | created
-    objects = [
-        (each, times[str(each.id)])
-        for each in desired.of(made.account)
-        if each.id not in undone and str(each.id) in times
-    ]
+    consents = {change.id: bool(change.consent) for change in outcome.done}
+    objects = []
+    for each in desired.of(made.account):
+        if each.id not in undone and str(each.id) in times:
+            found = observed.objects.get(each.id)
+            used = found.applied.consents if found and found.applied else 0
+            objects.append((each, times[str(each.id)], used + consents.get(each.id, False)))
     rows = tuple(_told(change) for change in outcome.done)
     past = Past(
         time=_now(),

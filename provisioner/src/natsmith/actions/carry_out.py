@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
@@ -117,12 +118,13 @@ class Run:
         if wanted.kind is CONSUMER:
             self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
             return
-        last = self.sequences.get(wanted.stream)
+        last = 0 if config.get("mirror") else self.sequences.get(wanted.stream)  # a mirror counts as its origin does
         if last:
             config["first_seq"] = last + 1
         self._keep(await self.server.create_stream(config), config, wanted)
         if last:
-            await state.forget_sequence(self.server, wanted.stream)
+            with contextlib.suppress(NatsmithError, Refused):  # it stays known, and is of no use any more
+                await state.forget_sequence(self.server, wanted.stream)
 
     async def _update(self, change: Change) -> None:
         wanted = _wanted(change)
@@ -184,6 +186,14 @@ class Run:
                 number = await count(self.server, fresh, "per_subject", each.new)
                 observed = replace(observed, counts={**observed.counts, (fresh.id, "per_subject"): number or 0})
         now = again(change, fresh, self.desired, observed, owner=self.plan.owner)
+        if change.action in {"replace", "delete"}:
+            another = was is None or fresh.created != was.created
+            others = change.action == "delete" and (fresh.applied is None or fresh.applied.owner != self.plan.owner)
+            if now is None or now.action != change.action or another or others:
+                raise StoppedHalfway(
+                    "it is another object than the plan was about, or needs this no more. "
+                    "Nothing was done to it; look at a new plan"
+                )
         if now and now.blocked:
             raise StoppedHalfway(
                 f"it changed since the plan: {now.blocked}. Nothing was done to it; look at a new plan"
@@ -191,14 +201,15 @@ class Run:
 
     def _keep(self, echo: StreamInfo | ConsumerInfo, sent: Config, wanted: Resource) -> None:
         """Compare what the server says it has now with what it was asked for: old servers drop what they do not know."""
+        self.wrote = True
         self.created[str(wanted.id)] = echo.created
         if wire.kept(sent, echo.config):
             return
         dropped = [each.path for each in compare(wanted, wire.decode(echo, wanted)).differences]
         if dropped:
             raise StoppedHalfway(
-                f"{wanted.title}: the server took the request but did not keep {', '.join(dropped)}: "
-                "it does not know them; upgrade it, or leave them out"
+                f"the server took the request but did not keep {', '.join(dropped)} as asked: "
+                "it does not know them, or other settings exclude them; upgrade it, or leave them out"
             )
 
 

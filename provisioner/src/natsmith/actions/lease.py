@@ -103,7 +103,8 @@ class Lease:
             )
 
     async def release(self) -> None:
-        """Give the lock back, unless a newer holder has it."""
+        """Give the lock back, unless a newer holder has it; no write begins after that."""
+        self._lost = self._lost or "it was given back"
         with contextlib.suppress(NatsmithError, Refused):
             last = await self._own()
             if last:

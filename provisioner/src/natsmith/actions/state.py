@@ -121,9 +121,11 @@ async def memories(server: Server) -> dict[Id, tuple[str, Applied]]:
     return result
 
 
-async def remember(server: Server, owner: str, objects: Iterable[tuple[Resource, str]]) -> None:
-    """Keep what *owner* applied, with the time each object was created; only records that changed are written."""
-    entries = sorted((str(resource.id), [created, wire.remembered(resource)]) for resource, created in objects)
+async def remember(server: Server, owner: str, objects: Iterable[tuple[Resource, str, int]]) -> None:
+    """Keep what *owner* applied, with the time each object was created and its consents; only records that changed are written."""
+    entries = sorted(
+        (str(resource.id), [created, wire.remembered(resource, consents)]) for resource, created, consents in objects
+    )
     most = CHUNK
     while most >= SMALLEST_CHUNK:
         with contextlib.suppress(WrongValues):

@@ -41,17 +41,18 @@ def passive(found: Found) -> Proof:
     ttl = _ttl(found)
     if not found.messages:
         return Proof(title=found.title, how="passive", result="not observed", ttl=ttl, text="it is empty")
-    age = (parse_time(found.now) - parse_time(found.first_time)).total_seconds()
-    fails = age > ttl + SLACK_SECONDS
-    text = f"the oldest of {found.messages} entries is {age:.1f} s old, its time to live is {ttl} s"
-    return Proof(
-        title=found.title,
-        how="passive",
-        result="fails" if fails else "holds",
-        ttl=ttl,
-        seconds=round(age, 3),
-        text=text,
-    )
+    now = parse_time(found.now)
+    age = (now - parse_time(found.first_time)).total_seconds()
+    result: Literal["holds", "fails", "not observed"] = "holds"
+    text = f"the oldest of its messages ({found.messages}) is {age:.1f} s old, with {ttl} s to live"
+    own = "perKeyTTL" if found.kind is BUCKET else "allowMessageTTL"
+    if age > ttl + SLACK_SECONDS:
+        result = "fails"
+        if own in found.kind.by_name and found.get(own):
+            text += "; a message with a time of its own, Nats-TTL: never, would be a reason"
+    elif (now - parse_time(found.created)).total_seconds() <= ttl:
+        result, text = "not observed", f"it is younger than its {ttl} s to live, so nothing can have expired yet"
+    return Proof(title=found.title, how="passive", result=result, ttl=ttl, seconds=round(age, 3), text=text)
 
 
 def expiring(wanted: Iterable[Resource], observed: Observed) -> list[Found]:
@@ -188,5 +189,4 @@ async def _sweep(server: Server) -> None:
 
 def _ttl(found: Found) -> int:
     name = "ttlSeconds" if "ttlSeconds" in found.kind.by_name else "maxAgeSeconds"
-    raw = found.config.get("max_age")
-    return int(raw / NANOS) if isinstance(raw, int) and raw > 0 else int(found.get(name))
+    return int(found.get(name))

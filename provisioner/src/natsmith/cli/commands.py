@@ -11,8 +11,9 @@ from natsmith.actions import lease, state, verify
 from natsmith.actions.apply import LOCAL, PlanRefused, apply, prepare, refuse_blocked
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
+from natsmith.adapters.server import Refused
 from natsmith.cli import screen, sessions
-from natsmith.errors import Exit, NatsmithError, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Plan
 from natsmith.model.desired import Desired
@@ -80,6 +81,10 @@ async def _apply(args: argparse.Namespace, log: Log) -> int:
                             progress=progress,
                         )
                     )
+        except Refused as refusal:
+            if not any(outcome.done for outcome in outcomes):
+                raise
+            error = DecisionNeeded(f"account {account}: the server refused {refusal.request}: {refusal}")
         except NatsmithError as failure:
             if isinstance(failure, PlanRefused) and args.output == "text":
                 screen.table(text.rows(failure.plan))

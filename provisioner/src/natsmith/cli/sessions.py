@@ -81,5 +81,8 @@ def connection_words(args: argparse.Namespace) -> list[str]:
     for flag in CONNECTION_FLAGS:
         value = getattr(args, flag[2:].replace("-", "_"))
         if value:
-            words += [flag, "…" if "@" in value else value]
+            # An address may hold a user and a password, and a user without a password is a token.
+            token = flag == "--user" and not (args.password_file or os.environ.get("NATS_PASSWORD"))
+            secret = "@" in value or token
+            words += [flag, "…" if secret else value]
     return words

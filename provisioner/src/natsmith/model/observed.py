@@ -75,7 +75,10 @@ class Found:
         return f"{self.kind.word} {self.label}"
 
     def get(self, name: str) -> Json:
-        """Return a setting, default included."""
+        """Return a setting, default included; where it is read raw for the values' sake, what that says."""
+        api = self.kind.by_name[name].api
+        if api in self.config:
+            return self.kind.by_name[name].type.decode(self.config[api])
         return self.kind.get(self.name, self.settings, name)
 
 

@@ -85,6 +85,8 @@ def _stream(stream: Resource) -> Iterator[str]:
             f"{_at(stream, 'duplicateWindowSeconds')} is {window}, but must not be above maxAgeSeconds, which is {age}: "
             "lower it, or leave it out"
         )
+    if get("sealed") and get("maxAgeSeconds"):
+        yield f"{_at(stream, 'maxAgeSeconds')} is {get('maxAgeSeconds')}, but a sealed stream keeps everything: leave one out"
     if get("mirrorDirect") and not origin:
         yield f"{_at(stream, 'mirrorDirect')} is for mirrors, but this stream is none: leave it out"
     if get("allowRollup") and get("denyPurge"):

@@ -105,6 +105,8 @@ def _raw(desired: Resource, found: Found, level: int) -> list[Difference]:
                 old, new = field.type.decode(old), field.type.decode(new)
             except (TypeError, AttributeError):
                 field = None  # not of the field's type: the server will say so
+            if field and key in desired.config and key in found.config and old == new:
+                continue  # the same, written in another way
         fixed = field.fixed if field and field.refuses(old, new, level) else ""
         result.append(Difference(path=f"config.{key}", old=old, new=new, field=field, reason=reason, fixed=fixed))
     return result
@@ -114,6 +116,8 @@ def as_given(given: Json, found: Json) -> bool:
     """Return whether *found* says what was given; a server leaves out what is empty and may add what was not."""
     if isinstance(given, Mapping):
         return isinstance(found, Mapping) and all(as_given(value, found.get(key)) for key, value in given.items())
+    if isinstance(given, list) and isinstance(found, list) and len(given) == len(found):
+        return all(as_given(one, other) for one, other in zip(given, found, strict=True))
     if given in (None, False, 0, "", []):
         return found in (None, False, 0, -1, "", [], {})
     return bool(given == found)

@@ -104,6 +104,9 @@ class Decider:
         keep = f"leave {' and '.join(each.path for each in fixed)} as the server has it"
         lose = f"set {resource.where}.onImmutable: replace to lose {lost}"
         how = resource.on_immutable or self.policy.on_immutable
+        if how == "replace" and resource.kind is STREAM and (resource.get("sealed") or resource.config.get("sealed")):
+            blocked = f"a new stream cannot begin sealed: leave {resource.where}.sealed out until it is replaced"
+            return replace(change, action="replace", note=reasons, blocked=blocked)
         if how == "replace":
             fate = consent.gone(found, self.observed)
             return self._with_strangers(replace(change, action="replace", fate=fate, note=reasons), found)

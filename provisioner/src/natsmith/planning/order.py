@@ -42,7 +42,11 @@ def in_stages(changes: Sequence[Change], *, work_queues: Collection[str] = ()) -
     gone = {change.id.stream for change in removed}
     leaving = [each for each in consumers if each.action == "delete" and each.id.stream not in gone]
     stages.append(tuple(each for each in leaving if each.id.stream in work_queues))
-    stages.append(tuple(each for each in consumers if each.action != "delete"))
+    coming = [each for each in consumers if each.action != "delete"]
+    # In a work queue a filter that gets narrower makes room for another consumer's.
+    narrowed = {each.id for each in coming if each.action != "create" and each.id.stream in work_queues}
+    stages.append(tuple(each for each in coming if each.id in narrowed))
+    stages.append(tuple(each for each in coming if each.id not in narrowed))
     stages.append(tuple(each for each in leaving if each.id.stream not in work_queues))
     stages.append(removed)
     return tuple(stage for stage in stages if stage)

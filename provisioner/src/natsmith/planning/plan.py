@@ -77,7 +77,9 @@ def _orphans(wanted: tuple[Resource, ...], observed: Observed, owner: str) -> It
         if applied and applied.owner == owner and found.id not in named:
             # A consumer goes with its stream; alone it is an orphan only where the stream stays.
             stream = observed.objects.get(Id(found.stream))
-            if found.kind is not CONSUMER or (stream is not None and (stream.id in named or not stream.applied)):
+            if found.kind is not CONSUMER or (
+                stream is not None and (stream.id in named or not stream.applied or stream.applied.owner != owner)
+            ):
                 yield found
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from natsmith.model.units import Exact, Seconds, SecondsList, remembered_map, utc
+from natsmith.adapters.wire import remembered_map
+from natsmith.model.units import Exact, Seconds, SecondsList, utc
 from natsmith.model.words import Time
 
 LARGEST = 2**63 - 1

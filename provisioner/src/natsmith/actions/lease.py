@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
+from natsmith.adapters import wire
 from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Message, Refused, Server
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
-from natsmith.model.units import remembered_map
 
 KEY = SUBJECT + "lock"
 SECONDS = LEASE_SECONDS
@@ -120,7 +120,7 @@ async def holder(server: Server) -> Holder | None:
     message = await server.last(STREAM, KEY)
     if message is None or not _expires(message):
         return None
-    match remembered_map(message.payload):
+    match wire.remembered_map(message.payload):
         case {"owner": str(owner), "who": str(who), "since": str(since)}:
             return Holder(owner=owner, who=who, since=since)
     return Holder(owner="somebody", who="unknown", since=message.time)

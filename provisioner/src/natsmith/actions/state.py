@@ -16,7 +16,7 @@ from natsmith.errors import DecisionNeeded, WrongValues
 from natsmith.model.desired import Id, Resource
 from natsmith.model.observed import Applied
 from natsmith.model.outcome import Past
-from natsmith.model.units import NANOS, Json, remembered_map
+from natsmith.model.units import NANOS, Json
 
 STREAM = "KV_natsmith_state"
 SUBJECT = "$KV.natsmith_state."
@@ -210,4 +210,4 @@ async def add_outcome(server: Server, past: Past) -> None:
 async def _read(server: Server, subject: str) -> Mapping[str, Json]:
     message = await server.last(STREAM, subject)
     # What cannot be read is not ours to repair: it is written anew by the next apply.
-    return remembered_map(message.payload) if message else {}
+    return wire.remembered_map(message.payload) if message else {}

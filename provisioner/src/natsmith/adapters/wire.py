@@ -10,7 +10,7 @@ from natsmith.model.desired import Resource
 from natsmith.model.kind import Kind
 from natsmith.model.observed import Applied, Found
 from natsmith.model.resources import CONSUMER, KINDS, kind_of_stream
-from natsmith.model.units import Json, remembered_map
+from natsmith.model.units import Json
 
 OWNER = "natsmith.owner"
 APPLIED = "natsmith.applied"
@@ -214,3 +214,14 @@ def _decode(
         if key not in _SKIPPED and (key in passed or (value and value != -1 and key not in known))
     }
     return kind.normal(name, settings), config, metadata
+
+
+def remembered_map(text: str | bytes) -> dict[str, Json]:
+    """Return the map that is stored as JSON; what cannot be read, and what cannot be written again, says nothing."""
+    try:
+        read = json.loads(text)
+        # No number that is none, no half of a surrogate pair, nothing that is too deep to go through.
+        json.dumps(read, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}

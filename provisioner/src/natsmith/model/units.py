@@ -6,7 +6,6 @@ The server's own forms (nanoseconds, -1 for "no limit") exist only between ``enc
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -266,17 +265,6 @@ def listed(given: Json, of: str) -> Sequence[Json]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ValueError(f"is {described(given)}, but must be a list of {of}")
     return given
-
-
-def remembered_map(text: str | bytes) -> dict[str, Json]:
-    """Return the map that is stored as JSON; what cannot be read, and what cannot be written again, says nothing."""
-    try:
-        read = json.loads(text)
-        # No number that is none, no half of a surrogate pair, nothing that is too deep to go through.
-        json.dumps(read, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}
 
 
 TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"

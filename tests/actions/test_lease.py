@@ -205,3 +205,14 @@ async def test_a_lock_that_the_server_refuses_to_store_is_told() -> None:
     with pytest.raises(DecisionNeeded, match="insufficient storage"):
         async with held(server, ONE, log=Log(), timeout=0):
             pass
+
+
+async def test_no_write_begins_after_the_lock_was_given_back() -> None:
+    """Whatever is still under way when a run ends in an unforeseen way."""
+    server = await server_with_state()
+    mine = Lease(server, ONE, seconds=15)
+    await mine.take()
+    await mine.release()
+
+    with pytest.raises(StoppedHalfway, match="it was given back"):
+        mine.check()

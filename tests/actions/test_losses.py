@@ -9,6 +9,7 @@ import pytest
 
 from builders import desired
 from memory import MemoryServer
+from natsmith.actions import state
 from natsmith.actions.apply import apply
 from natsmith.adapters.server import StreamInfo
 from natsmith.errors import DecisionNeeded, StoppedHalfway, WrongValues
@@ -179,3 +180,18 @@ async def test_values_that_the_server_refuses_first_are_wrong_values() -> None:
 
     with pytest.raises(WrongValues, match=r"correct it in streams\.S"):
         await applied(server, {"streams": {"S": {"subjects": ["s"], "config": {"unknown_to_servers": 1}}}})
+
+
+async def test_a_mirror_is_replaced_without_a_sequence_of_its_own() -> None:
+    """It counts as its origin does, and the server refuses anything else."""
+    server = MemoryServer()
+    origin = {"O": {"subjects": ["o"]}, "P": {"subjects": ["p"]}}
+    await applied(server, {"streams": {**origin, "M": {"mirror": {"name": "O"}}}})
+    await state.keep_sequence(server, "M", 7)
+    await server.delete_stream("M")
+
+    await applied(server, {"streams": {**origin, "M": {"mirror": {"name": "P"}}}})
+
+    info = await server.stream("M")
+    assert info is not None
+    assert not info.config.get("first_seq")

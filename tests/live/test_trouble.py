@@ -209,3 +209,47 @@ async def test_a_run_that_is_told_to_stop_gives_the_lock_back(
     assert 1 == process.returncode
     assert "stopped by a signal" in stderr.decode()
     assert 0 == again.code, again.text
+
+
+async def test_a_second_account_that_fails_does_not_hide_the_first(
+    tmp_path: Path, private_server: Callable[..., Embedded]
+) -> None:
+    """The first account was changed, so it is a stop halfway, and what was done is told."""
+    denied = {"publish": {"deny": ["$JS.API.STREAM.CREATE.KV_two"]}}
+    users: dict[str, dict[str, Any]] = {
+        "ONE": {"user": "one", "password": "pw"},
+        "TWO": {"user": "two", "password": "pw", "permissions": denied},
+    }
+    server = private_server(accounts={name: {"jetstream": "enabled", "users": [user]} for name, user in users.items()})
+    natsmith = Natsmith(tmp_path, Connection(server=server.url))
+    accounts = {name: {"user": user["user"], "password": "pw"} for name, user in users.items()}
+    natsmith.write("connections.json", json.dumps({"server": server.url, "accounts": accounts}))
+    values = {
+        "accounts": {"ONE": {}, "TWO": {}},
+        "buckets": {"one": {"account": "ONE"}, "two": {"account": "TWO"}},
+    }
+    natsmith.write("values.json", json.dumps(values))
+    words = ["apply", "-f", "values.json", "--connections", "connections.json"]
+
+    told = await natsmith(*words, NATS_USER="", NATS_PASSWORD="")
+    assert 1 == told.code, told.text
+    assert "create bucket one" in told.stdout
+    assert "two may not publish" in told.stderr
+
+    again = await natsmith(*words, "--output", "json", NATS_USER="", NATS_PASSWORD="")
+    assert 3 == again.code, again.text
+    assert "error" == json.loads(again.stdout)["kind"]
+
+
+async def test_a_token_is_not_repeated_in_the_command_to_run_next(
+    tmp_path: Path, private_server: Callable[..., Embedded]
+) -> None:
+    """A user without a password is a token, and a hint ends up in logs."""
+    server = private_server(authorization={"token": SECRET})
+    natsmith = Natsmith(tmp_path, Connection(server=server.url))
+    natsmith.write("values.yaml", REGISTRY)
+
+    result = await natsmith("plan", "-f", "values.yaml", "--user", SECRET)
+
+    assert 0 == result.code, result.text
+    assert SECRET not in result.text

@@ -117,3 +117,12 @@ def test_a_latch_stays_on_where_nobody_mentions_it(latch: str) -> None:
     assert [] == list(silent.told)
     assert [] == differences(asked)
     assert [("latched", "bucket b", latch)] == [(c.action, c.title, c.differences[0].path) for c in asked.told]
+
+
+def test_a_raw_list_is_compared_as_given_too() -> None:
+    """What the server leaves out of its entries, or writes another way, is no difference."""
+    given = {"sources": [{"name": "O", "filter_subject": "", "opt_start_time": "2026-01-01T01:00:00+01:00"}]}
+    said = {"sources": [{"name": "O", "opt_start_time": "2026-01-01T00:00:00Z"}]}
+    there = observed({"streams": {"S": {"config": said}}}, applied={"streams": {"S": {"config": given}}})
+
+    assert [] == differences(planned(desired({"streams": {"S": {"config": given}}}), there))

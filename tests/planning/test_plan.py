@@ -354,3 +354,23 @@ def test_history_with_keys_that_expire_by_themselves_is_warned_about() -> None:
 
     assert 1 == len(plan.warnings)
     assert "buckets.b: perKeyTTL with history 10" in plan.warnings[0]
+
+
+def test_a_sealed_stream_is_not_replaced_by_one_that_cannot_begin() -> None:
+    """It would be deleted, and then there would be none."""
+    wish = {"streams": {"S": {"subjects": ["s"], "storage": "memory", "sealed": True, "onImmutable": "replace"}}}
+    change = only(planned(desired(wish), observed({"streams": {"S": {"subjects": ["s"]}}})))
+
+    assert "a new stream cannot begin sealed" in change.blocked
+
+
+def test_in_a_work_queue_a_filter_gets_narrower_before_another_consumer_comes() -> None:
+    """The server refuses filters that meet, even for a moment."""
+    queue = {"subjects": ["w.>"], "retention": "workqueue"}
+    there = {"streams": {"S": {**queue, "consumers": {"a": {"filterSubjects": ["w.>"]}}}}}
+    wish = {
+        "streams": {"S": {**queue, "consumers": {"a": {"filterSubjects": ["w.a"]}, "b": {"filterSubjects": ["w.b"]}}}}
+    }
+    plan = planned(desired(wish), observed(there))
+
+    assert [["update S/a"], ["create S/b"]] == [[f"{c.action} {c.label}" for c in stage] for stage in plan.stages]

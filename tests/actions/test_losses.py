@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -83,9 +84,8 @@ async def test_another_object_of_that_name_is_not_replaced() -> None:
     assert b"new" == message.payload
 
 
-async def test_a_consent_stays_spent_when_metadata_is_wiped() -> None:
-    """The state bucket counts too."""
-    server = MemoryServer()
+async def agreed_and_lost(server: MemoryServer) -> dict[str, Any]:
+    """Lower a limit with the owner's word, and return the values that still hold it."""
     small = {"streams": {"S": {"subjects": ["s"], "maxMessages": 2}}}
     await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 100}}})
     for _ in range(10):
@@ -94,6 +94,13 @@ async def test_a_consent_stays_spent_when_metadata_is_wiped() -> None:
         await applied(server, small)
     agreed = {**small, "provisioner": {"consent": {"S": str(refusal.value).rpartition("=")[2]}}}
     await applied(server, agreed)
+    return agreed
+
+
+async def test_a_consent_stays_spent_when_metadata_is_wiped() -> None:
+    """The state bucket counts too."""
+    server = MemoryServer()
+    agreed = await agreed_and_lost(server)
     info = await server.stream("S")
     assert info is not None
     await server.update_stream({**info.config, "metadata": {}})
@@ -134,14 +141,7 @@ async def test_a_limit_that_somebody_raised_since_the_plan_is_not_enforced() -> 
 async def test_a_consent_that_stays_in_a_file_counts_once() -> None:
     """After the loss it is spent: what piles up again is not dropped by the same word."""
     server = MemoryServer()
-    small = {"streams": {"S": {"subjects": ["s"], "maxMessages": 2}}}
-    await applied(server, {"streams": {"S": {"subjects": ["s"], "maxMessages": 100}}})
-    for _ in range(10):
-        await server.publish("s", b"x")
-    with pytest.raises(DecisionNeeded) as refusal:
-        await applied(server, small)
-    agreed = {**small, "provisioner": {"consent": {"S": str(refusal.value).rpartition("=")[2]}}}
-    await applied(server, agreed)
+    agreed = await agreed_and_lost(server)
     info = await server.stream("S")
     assert info is not None
     assert 2 == info.messages

@@ -102,7 +102,7 @@ class Run:
         return error
 
     async def _carry_out(self, change: Change) -> None:
-        steps: dict[str, Callable[[Change], Awaitable[object]]] = {
+        steps: dict[str, Callable[[Change], Awaitable[None]]] = {
             "create": self._create,
             "update": self._update,
             "adopt": self._update,
@@ -151,23 +151,28 @@ class Run:
         The state bucket keeps where that was, so that a run which is stopped in between loses nothing by it.
         """
         info = await self._read(change)
-        if isinstance(info, StreamInfo) and info.last_sequence:
-            self.sequences[change.id.stream] = info.last_sequence
-            await state.keep_sequence(self.server, change.id.stream, info.last_sequence)
-        await self._delete(change)
+        if info is not None:
+            await self._recheck(change, info)
+            if isinstance(info, StreamInfo) and info.last_sequence:
+                self.sequences[change.id.stream] = info.last_sequence
+                self.lock.check()
+                await state.keep_sequence(self.server, change.id.stream, info.last_sequence)
+            await self._remove(info)
         self.lock.check()
         await self._create(change)
 
     async def _delete(self, change: Change) -> None:
         info = await self._read(change)
-        if info is None:
-            return
-        await self._recheck(change, info)
+        if info is not None:
+            await self._recheck(change, info)
+            await self._remove(info)
+
+    async def _remove(self, info: StreamInfo | ConsumerInfo) -> None:
         self.lock.check()
         if isinstance(info, ConsumerInfo):
             await self.server.delete_consumer(info.stream, info.name)
         else:
-            await self.server.delete_stream(change.id.stream)
+            await self.server.delete_stream(info.config["name"])
         self.wrote = True
 
     async def _read(self, change: Change) -> StreamInfo | ConsumerInfo | None:

@@ -139,7 +139,6 @@ def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
         created=info.created,
         messages=info.messages,
         bytes=info.bytes,
-        first_sequence=info.first_sequence,
         last_sequence=info.last_sequence,
         first_time=info.first_time,
         now=info.now,

@@ -79,6 +79,11 @@ class Resource:
         """Return a setting, default included."""
         return self.kind.get(self.name, self.settings, name)
 
+    def effective(self, name: str) -> Json:
+        """Return a setting, or what ``config`` says instead."""
+        field = self.kind.by_name[name]
+        return field.type.decode(self.config[field.api]) if field.api in self.config else self.get(name)
+
     def with_latches(self, on: Iterable[str]) -> Resource:
         """Return it with the latches that are *on* already: they stay, and other defaults may follow from them."""
         kept = {name: True for name in on if self.kind.by_name[name].latch and not self.kind.by_name[name].pinned}

@@ -44,7 +44,6 @@ class Found:
     created: str = ""
     messages: int = 0
     bytes: int = 0
-    first_sequence: int = 0
     last_sequence: int = 0
     first_time: str = ""
     """When the oldest message was stored, by the server's clock."""

@@ -105,7 +105,7 @@ def _legal(subject: str) -> bool:
 def _overlaps(streams: Iterable[Resource]) -> Iterator[str]:
     held: SubjectIndex[str] = SubjectIndex()
     for stream in streams:
-        for subject in stream.config.get("subjects", stream.get("subjects")) or []:
+        for subject in stream.effective("subjects"):
             if not isinstance(subject, str) or not _legal(subject):
                 continue
             for other, theirs in held.meeting(subject):

@@ -10,7 +10,6 @@ from natsmith.model.change import KEEPS, Change, Difference, Fate
 from natsmith.model.desired import Id, Policy, Resource
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE
-from natsmith.model.units import Json
 from natsmith.planning.subjects import within
 
 
@@ -79,20 +78,14 @@ def _waits_for_less(difference: Difference) -> bool:
 
 def _over_limits(desired: Resource, found: Found, what: str) -> Fate:
     """Return what goes because it is over the wanted limits; where new messages give way, nothing does."""
-    if _effective(desired, "discard") == "new":
+    if desired.effective("discard") == "new":
         return KEEPS
-    most, most_bytes = _effective(desired, "maxMessages"), _effective(desired, "maxBytes")
+    most, most_bytes = desired.effective("maxMessages"), desired.effective("maxBytes")
     by_count = max(0, found.messages - most) if most else 0
     over = max(0, found.bytes - most_bytes) if most_bytes else 0
     by_size = -(-found.messages * over // found.bytes) if over else 0
     gone = max(by_count, by_size)
     return Fate("drops", gone, what, about=by_size > by_count) if gone else KEEPS
-
-
-def _effective(desired: Resource, name: str) -> Json:
-    """Return a setting, or what ``config`` says instead."""
-    field = desired.kind.by_name[name]
-    return field.type.decode(desired.config[field.api]) if field.api in desired.config else desired.get(name)
 
 
 def _shrinks(difference: Difference) -> bool:

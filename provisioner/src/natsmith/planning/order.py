@@ -82,7 +82,7 @@ def _held(change: Change) -> list[str]:
 def _wanted(change: Change) -> list[str]:
     if not change.desired or change.action == "delete":
         return []
-    return list(change.desired.config.get("subjects", change.desired.get("subjects")))
+    return list(change.desired.effective("subjects"))
 
 
 def origins(change: Change) -> Iterator[str]:

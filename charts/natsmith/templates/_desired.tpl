@@ -1,0 +1,61 @@
+{{- /* natsmith.owner — in: root; out: in whose name objects are provisioned; charts inside one release own different ones */ -}}
+{{- define "natsmith.owner" -}}
+{{- printf "%s/%s" .Release.Namespace .Release.Name -}}
+{{- if not .Chart.IsRoot }}{{ printf ".%s" (include "natsmith.name" .) }}{{ end -}}
+{{- end -}}
+
+{{- /* natsmith.desired — in: root; out: YAML of what the provisioner makes so: its part of the values as they are, and whose they are */ -}}
+{{- define "natsmith.desired" -}}
+{{- $accounts := dict -}}
+{{- range $name, $_ := include "natsmith.accounts" . | fromJson }}{{ $_ := set $accounts $name dict }}{{ end -}}
+{{- $desired := pick .Values "buckets" "streams" "objectStores" -}}
+{{- $_ := set $desired "accounts" $accounts -}}
+{{- $_ := set $desired "owner" (include "natsmith.owner" .) -}}
+{{- $_ := set $desired "provisioner" (pick .Values.provisioner "onImmutable" "prune" "loss" "consent") -}}
+{{- toYaml $desired -}}
+{{- end -}}
+
+{{- /* natsmith.connections — in: dict root, role; out: YAML of how to log in to each account; no secret is inside */ -}}
+{{- define "natsmith.connections" -}}
+{{- $root := .root -}}
+{{- $tls := include "natsmith.tlsSecret" $root -}}
+{{- $connections := dict "server" (printf "%s://%s:4222" (ternary "tls" "nats" (ne $tls "")) (include "natsmith.server" $root)) -}}
+{{- if $tls }}{{ $_ := set $connections "tlsCA" "tls/ca.crt" }}{{ end -}}
+{{- if and $tls $root.Values.nats.tls.verifyClients -}}
+{{- $_ := set $connections "tlsCert" "tls/tls.crt" -}}
+{{- $_ := set $connections "tlsKey" "tls/tls.key" -}}
+{{- end -}}
+{{- $accounts := dict -}}
+{{- range include "natsmith.reachable" . | fromJsonArray -}}
+{{- $way := dict "user" .login "passwordFile" (printf "%s.password" .key) -}}
+{{- if eq .kind "nkey" }}{{ $way = dict "nkey" (printf "%s.nk" .key) }}{{ end -}}
+{{- if eq .role "provisioner" }}{{ $_ := set $way "inboxPrefix" "_INBOX_natsmith" }}{{ end -}}
+{{- $_ := set $accounts .account $way -}}
+{{- end -}}
+{{- $_ := set $connections "accounts" $accounts -}}
+{{- toYaml $connections -}}
+{{- end -}}
+
+{{- /*
+natsmith.reachable — in: dict root, role; out: JSON list with one user of that role for each account that a pod of ours can log in as
+
+Of the applications it is the first that may do everything and whose secret the release knows.
+*/ -}}
+{{- define "natsmith.reachable" -}}
+{{- $chosen := list -}}
+{{- $seen := dict -}}
+{{- range include "natsmith.users" .root | fromJsonArray -}}
+{{- if and (eq .role $.role) .secret (not .given.permissions) (not (hasKey $seen .account)) -}}
+{{- $_ := set $seen .account true -}}
+{{- $chosen = append $chosen . -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $chosen -}}
+{{- end -}}
+
+{{- /* natsmith.openConnections — in: root; out: YAML of the connections to a server that asks for no login */ -}}
+{{- define "natsmith.openConnections" -}}
+{{- $accounts := dict -}}
+{{- range $name, $_ := include "natsmith.accounts" . | fromJson }}{{ $_ := set $accounts $name dict }}{{ end -}}
+{{- dict "server" .Values.provisioner.connection.server "accounts" $accounts | toYaml -}}
+{{- end -}}

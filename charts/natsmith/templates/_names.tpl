@@ -1,0 +1,82 @@
+{{- /* natsmith.name — in: root; out: the chart's name, or its alias in a parent chart */ -}}
+{{- define "natsmith.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /*
+natsmith.fullname — in: root; out: what every object's name begins with, at most 51 (51 + "-provisioner" = 63)
+
+Always release and chart, never the release alone: release `a` would own `a-headless`, and so would a release `a-headless`.
+A longer name ends in a hash, so that two long names that begin alike stay apart.
+*/ -}}
+{{- define "natsmith.fullname" -}}
+{{- $name := include "natsmith.name" . -}}
+{{- $full := .Values.fullnameOverride | default (ternary $name (printf "%s-%s" .Release.Name $name) (eq .Release.Name $name)) -}}
+{{- if gt (len $full) 51 -}}
+{{- printf "%s-%s" ($full | trunc 45 | trimSuffix "-") (sha256sum $full | trunc 5) -}}
+{{- else -}}
+{{- $full -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.selector — in: dict root, component; out: the labels that find the pods of a component, which never change */ -}}
+{{- define "natsmith.selector" -}}
+app.kubernetes.io/name: {{ include "natsmith.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- /* natsmith.labels — in: dict root, component; out: the labels of an object */ -}}
+{{- define "natsmith.labels" -}}
+{{ include "natsmith.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
+{{- with omit .root.Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.image — in: dict image, tag; out: the image with its digest, or its tag */ -}}
+{{- define "natsmith.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.bytes — in: a size such as 512, 5Gi or 2G; out: its number of bytes */ -}}
+{{- define "natsmith.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]*$" .)) -}}
+{{- end -}}
+
+{{- /* natsmith.server — in: root; out: the host name of the Service that clients use */ -}}
+{{- define "natsmith.server" -}}
+{{- printf "%s.%s.svc" (include "natsmith.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- /* natsmith.tlsSecret — in: root; out: the Secret with the server's certificate, empty without TLS */ -}}
+{{- define "natsmith.tlsSecret" -}}
+{{- with .Values.nats.tls -}}
+{{- .existingSecret | default (ternary (printf "%s-tls" (include "natsmith.fullname" $)) "" .certManager.enabled) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.podSecurity — what a pod needs to pass the restricted Pod Security Standard */ -}}
+{{- define "natsmith.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- /* natsmith.containerSecurity — the same for a container */ -}}
+{{- define "natsmith.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}

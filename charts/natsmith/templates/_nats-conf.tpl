@@ -1,0 +1,131 @@
+{{- /* natsmith.conf — in: root; out: nats.conf. It is data up to the last line, so that nobody has to quote anything. */ -}}
+{{- define "natsmith.conf" -}}
+{{- $conf := include "natsmith.conf.server" . | fromYaml -}}
+{{- $_ := set $conf "jetstream" (include "natsmith.conf.jetstream" . | fromYaml) -}}
+{{- $_ := set $conf "accounts" (include "natsmith.conf.accounts" . | fromJson) -}}
+{{- if gt (int .Values.nats.replicas) 1 -}}
+{{- $_ := set $conf "cluster" (include "natsmith.conf.cluster" . | fromYaml) -}}
+{{- end -}}
+{{- if include "natsmith.tlsSecret" . -}}
+{{- $_ := set $conf "tls" (include "natsmith.conf.tls" (dict "verify" .Values.nats.tls.verifyClients) | fromYaml) -}}
+{{- end -}}
+{{- include "natsmith.conf.lay" (dict "under" $conf "over" .Values.nats.config.merge) -}}
+{{- include "natsmith.conf.text" $conf -}}
+{{- end -}}
+
+{{- /* natsmith.conf.server — in: root; out: YAML of what concerns the whole server; its name is an argument, the pod's name */ -}}
+{{- define "natsmith.conf.server" -}}
+port: 4222
+{{ ternary "https_port" "http_port" (and .Values.nats.tls.monitoring (include "natsmith.tlsSecret" . | empty | not)) }}: 8222
+pid_file: /var/run/nats/nats.pid
+system_account: $SYS
+lame_duck_grace_period: 10s
+lame_duck_duration: {{ .Values.nats.lameDuckSeconds }}s
+{{- end -}}
+
+{{- /* natsmith.conf.jetstream — in: root; out: YAML of the stores and their limits */ -}}
+{{- define "natsmith.conf.jetstream" -}}
+store_dir: /data/jetstream
+max_memory_store: {{ include "natsmith.bytes" .Values.nats.jetstream.memory }}
+max_file_store: {{ include "natsmith.maxFileStore" . }}
+{{- with .Values.nats.jetstream.domain }}
+domain: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.maxFileStore — in: root; out: bytes; nine tenths of the volume, since the file system and the server need some too */ -}}
+{{- define "natsmith.maxFileStore" -}}
+{{- with .Values.nats.jetstream -}}
+{{- if .maxFileStore -}}
+{{- include "natsmith.bytes" .maxFileStore -}}
+{{- else -}}
+{{- div (mul 9 (include "natsmith.bytes" .storage.size | int64)) 10 -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.conf.accounts — in: root; out: JSON of all accounts with their users; passwords are in files beside */ -}}
+{{- define "natsmith.conf.accounts" -}}
+{{- $conf := dict "$SYS" (dict "users" list) -}}
+{{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
+{{- $limits := dict -}}
+{{- with ($body | default dict).jetstream -}}
+{{- if .memory }}{{ $_ := set $limits "max_memory" (include "natsmith.bytes" .memory | int64) }}{{ end -}}
+{{- if .storage }}{{ $_ := set $limits "max_file" (include "natsmith.bytes" .storage | int64) }}{{ end -}}
+{{- if .streams }}{{ $_ := set $limits "max_streams" (int64 .streams) }}{{ end -}}
+{{- if .consumers }}{{ $_ := set $limits "max_consumers" (int64 .consumers) }}{{ end -}}
+{{- end -}}
+{{- $_ := set $conf $account (dict "jetstream" (ternary $limits "enabled" (gt (len $limits) 0)) "users" list) -}}
+{{- end -}}
+{{- range include "natsmith.users" . | fromJsonArray -}}
+{{- $user := dict "nkey" .given.nkey -}}
+{{- if ne .kind "nkey" -}}
+{{- $user = dict "user" .login "$include" (printf "users/%s.conf" .key) -}}
+{{- end -}}
+{{- if eq .role "provisioner" -}}
+{{- $_ := set $user "permissions" (include "natsmith.provisionerRights" . | fromYaml) -}}
+{{- else if .given.permissions -}}
+{{- $_ := set $user "permissions" .given.permissions -}}
+{{- end -}}
+{{- $account := get $conf (eq .role "system" | ternary "$SYS" .account) -}}
+{{- $_ := set $account "users" (append $account.users $user) -}}
+{{- end -}}
+{{- toRawJson $conf -}}
+{{- end -}}
+
+{{- /* natsmith.conf.cluster — in: root; out: YAML of how servers find and trust each other */ -}}
+{{- define "natsmith.conf.cluster" -}}
+name: {{ include "natsmith.fullname" . | quote }}
+port: 6222
+# Clients reconnect to the Service; the addresses of pods are of no use outside the cluster.
+no_advertise: true
+$include: users/routes.conf
+{{- if and .Values.nats.tls.routes (include "natsmith.tlsSecret" .) }}
+tls:
+  {{- include "natsmith.conf.tls" (dict "verify" true) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.conf.tls — in: dict verify; out: YAML of a certificate, and of the one that the other side needs */ -}}
+{{- define "natsmith.conf.tls" -}}
+cert_file: /etc/nats-tls/tls.crt
+key_file: /etc/nats-tls/tls.key
+{{- if .verify }}
+ca_file: /etc/nats-tls/ca.crt
+verify: true
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.conf.lay — in: dict under, over; lays over onto under, in place: maps merge, null removes */ -}}
+{{- define "natsmith.conf.lay" -}}
+{{- $under := .under -}}
+{{- range $key, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $under $key -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (get $under $key)) -}}
+{{- include "natsmith.conf.lay" (dict "under" (get $under $key) "over" $value) -}}
+{{- else -}}
+{{- $_ := set $under $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+natsmith.conf.text — in: a map; out: nats.conf
+
+JSON is nats.conf, but for two things: its \uXXXX, which Helm writes for <, > and &, and "$include", which becomes a directive.
+Backslashes that stand for themselves are set aside meanwhile, so that only real escapes are replaced.
+*/ -}}
+{{- define "natsmith.conf.text" -}}
+{{- $aside := "\u0001" -}}
+{{- $text := toPrettyJson . | replace "\\\\" $aside | replace "\\u003c" "<" | replace "\\u003e" ">" | replace "\\u0026" "&" -}}
+{{- if contains "\\u" $text -}}
+{{- fail "nats.config.merge or a permission holds a control character, which nats.conf cannot say: remove it" -}}
+{{- end -}}
+{{- regexReplaceAll "\"\\$include\": (\"[^\"]*\")" $text "include ${1}" | replace $aside "\\\\" -}}
+{{- end -}}
+
+{{- /* natsmith.conf.string — in: text; out: it in quotes, as nats.conf reads them */ -}}
+{{- define "natsmith.conf.string" -}}
+"{{ . | replace "\\" "\\\\" | replace "\"" "\\\"" }}"
+{{- end -}}

@@ -1,0 +1,22 @@
+{{- /* natsmith.goMemoryLimit — in: root; out: bytes at which Go collects harder, nine tenths of the container's limit; empty without one */ -}}
+{{- define "natsmith.goMemoryLimit" -}}
+{{- $limit := (.Values.nats.resources.limits | default dict).memory | default "" | toString -}}
+{{- if regexMatch "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$" $limit -}}
+{{- div (mul 9 (include "natsmith.bytes" $limit | int64)) 10 -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+natsmith.plainDigest — in: root; out: a word that changes with the plain passwords; empty without any
+
+scrypt, not a bare checksum: pods can be read by many, and a short password would be guessed from its sha256.
+*/ -}}
+{{- define "natsmith.plainDigest" -}}
+{{- $plain := list -}}
+{{- range include "natsmith.users" . | fromJsonArray -}}
+{{- if eq .kind "password" }}{{ $plain = append $plain (list .key .given.password) }}{{ end -}}
+{{- end -}}
+{{- if $plain -}}
+{{- derivePassword 1 "maximum" (toRawJson $plain | sha256sum) .Release.Namespace .Release.Name | sha256sum | trunc 12 -}}
+{{- end -}}
+{{- end -}}

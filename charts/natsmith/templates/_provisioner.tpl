@@ -1,0 +1,145 @@
+{{- /* natsmith.provisionerPod.metadata — in: dict root, component, annotations; out: YAML of the metadata of a pod of natsmith's */ -}}
+{{- define "natsmith.provisionerPod.metadata" -}}
+labels:
+  {{- include "natsmith.labels" . | nindent 2 }}
+  {{- with .root.Values.provisioner.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge dict (.annotations | default dict) .root.Values.provisioner.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.provisionerPod.spec — in: dict root, component, roles; out: YAML of its spec, but for its containers */ -}}
+{{- define "natsmith.provisionerPod.spec" -}}
+serviceAccountName: {{ include "natsmith.fullname" .root }}-provisioner
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "natsmith.podSecurity" . | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.provisioner.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.provisioner.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: natsmith
+    projected:
+      defaultMode: 0440
+      sources:
+        {{- include "natsmith.provisionerFiles" . | trim | nindent 8 }}
+  - name: tmp
+    emptyDir: {}
+{{- end -}}
+
+{{- /* natsmith.provisionerFiles — in: dict root, roles; out: YAML list of what is under /etc/natsmith */ -}}
+{{- define "natsmith.provisionerFiles" -}}
+- configMap:
+    name: {{ include "natsmith.fullname" .root }}-desired
+{{- if .root.Values.nats.enabled }}
+{{- include "natsmith.clientSecrets" . }}
+{{- with include "natsmith.tlsSecret" .root }}
+- secret:
+    name: {{ . | quote }}
+    items:
+      {{- include "natsmith.tlsItems" $.root.Values.nats.tls.verifyClients | nindent 6 }}
+{{- end }}
+{{- else }}
+{{- with .root.Values.provisioner.connection }}
+{{- with .existingSecret }}
+- secret:
+    name: {{ . | quote }}
+{{- end }}
+{{- with .tls.existingSecret }}
+- secret:
+    name: {{ . | quote }}
+    items:
+      {{- include "natsmith.tlsItems" $.root.Values.provisioner.connection.tls.clientCertificate | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.tlsItems — in: whether a certificate of ours is shown; out: YAML list of items */ -}}
+{{- define "natsmith.tlsItems" -}}
+{{- range ternary (list "ca.crt" "tls.crt" "tls.key") (list "ca.crt") . }}
+- {key: {{ . }}, path: tls/{{ . }}}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.provisionerContainer — in: root; out: YAML of a container of natsmith's, but for its name and arguments */ -}}
+{{- define "natsmith.provisionerContainer" -}}
+image: {{ include "natsmith.image" (dict "image" .Values.provisioner.image "tag" .Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .Values.provisioner.image.pullPolicy }}
+env:
+  - name: NATSMITH_CONNECTIONS
+    value: /etc/natsmith/connections.yaml
+resources:
+  {{- toYaml .Values.provisioner.resources | nindent 2 }}
+securityContext:
+  {{- include "natsmith.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  - name: natsmith
+    mountPath: /etc/natsmith
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+{{- end -}}
+
+{{- /* natsmith.connectionFlags — in: root; out: JSON list of the flags that say more than connections.yaml: those of a server someone else runs */ -}}
+{{- define "natsmith.connectionFlags" -}}
+{{- $flags := list -}}
+{{- if not .Values.nats.enabled -}}
+{{- with .Values.provisioner.connection -}}
+{{- if and .server .existingSecret }}{{ $flags = concat $flags (list "--server" .server) }}{{ end -}}
+{{- if .tls.existingSecret -}}
+{{- $flags = concat $flags (list "--tls-ca" "/etc/natsmith/tls/ca.crt") -}}
+{{- if .tls.clientCertificate }}{{ $flags = concat $flags (list "--tls-cert" "/etc/natsmith/tls/tls.crt" "--tls-key" "/etc/natsmith/tls/tls.key") }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $flags -}}
+{{- end -}}
+
+{{- /*
+natsmith.jobSpec — in: root; out: YAML of the Job
+
+Each attempt ends by itself, with its reason, before Kubernetes ends the Job: an ended pod takes its log with it.
+*/ -}}
+{{- define "natsmith.jobSpec" -}}
+{{- $job := .Values.provisioner -}}
+{{- $attempts := add1 (int $job.backoffLimit) -}}
+{{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner") -}}
+{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (sub (int $job.deadlineSeconds) 60) $attempts | int | max 15 | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
+backoffLimit: {{ $job.backoffLimit }}
+activeDeadlineSeconds: {{ $job.deadlineSeconds }}
+podFailurePolicy:
+  rules:
+    # Wrong values (2) and missing decisions (3) do not mend themselves.
+    - action: FailJob
+      onExitCodes: {containerName: natsmith, operator: In, values: [2, 3]}
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
+template:
+  metadata:
+    {{- include "natsmith.provisionerPod.metadata" $pod | nindent 4 }}
+  spec:
+    {{- include "natsmith.provisionerPod.spec" $pod | nindent 4 }}
+    restartPolicy: Never
+    containers:
+      - name: natsmith
+        command: [natsmith]
+        args: {{ toRawJson $flags }}
+        {{- include "natsmith.provisionerContainer" . | nindent 8 }}
+        # The outcome as one line of JSON: kubectl get pod -o jsonpath='{..terminated.message}'
+        terminationMessagePath: /dev/termination-log
+        terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}

@@ -1,0 +1,93 @@
+{{- /*
+natsmith.serverSecrets — in: root; out: YAML list of the projected sources with what nats.conf includes
+
+Only the server's half of each Secret: what clients need stays out of its pod.
+*/ -}}
+{{- define "natsmith.serverSecrets" -}}
+{{- $files := dict -}}
+{{- range include "natsmith.users" . | fromJsonArray -}}
+{{- if ne .kind "nkey" -}}
+{{- $file := printf "%s.conf" .key -}}
+{{- $_ := set $files .secret (append (get $files .secret | default list) (dict "key" $file "path" (printf "users/%s" $file))) -}}
+{{- end -}}
+{{- end -}}
+{{- with include "natsmith.routesSecret" . -}}
+{{- $_ := set $files . (append (get $files . | default list) (dict "key" "routes.conf" "path" "users/routes.conf")) -}}
+{{- end -}}
+{{- include "natsmith.sources" $files -}}
+{{- end -}}
+
+{{- /* natsmith.clientSecrets — in: dict root, roles; out: YAML list of the projected sources with what users of these roles log in with */ -}}
+{{- define "natsmith.clientSecrets" -}}
+{{- $files := dict -}}
+{{- range $role := .roles -}}
+{{- range include "natsmith.reachable" (dict "root" $.root "role" $role) | fromJsonArray -}}
+{{- $file := dict "key" (printf "%s.password" .key) "path" (printf "%s.password" .key) -}}
+{{- if eq .kind "nkey" -}}
+{{- $file = dict "key" (.given.seedSecret.key | default "seed") "path" (printf "%s.nk" .key) -}}
+{{- end -}}
+{{- $_ := set $files .secret (append (get $files .secret | default list) $file) -}}
+{{- end -}}
+{{- end -}}
+{{- include "natsmith.sources" $files -}}
+{{- end -}}
+
+{{- /* natsmith.sources — in: dict secret -> items; out: YAML list of sources for a projected volume */ -}}
+{{- define "natsmith.sources" -}}
+{{- range $secret, $items := . }}
+- secret:
+    name: {{ $secret | quote }}
+    items:
+      {{- toYaml $items | nindent 6 }}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+natsmith.generated — in: root; out: JSON of the Secret's data (plain text) and of which keys were generated here
+
+What was generated stays, release after release: it is read back from the cluster. `helm template` and Argo CD cannot look,
+so there each rendering is another one.
+*/ -}}
+{{- define "natsmith.generated" -}}
+{{- $old := lookup "v1" "Secret" .Release.Namespace (printf "%s-credentials" (include "natsmith.fullname" .)) | default dict -}}
+{{- $oldData := get $old "data" | default dict -}}
+{{- $kept := regexSplit " +" (get ((get $old "metadata" | default dict).annotations | default dict) "natsmith/generated") -1 -}}
+{{- $data := dict -}}
+{{- $generated := list -}}
+{{- $wanted := list -}}
+{{- range include "natsmith.users" . | fromJsonArray -}}
+{{- if has .kind (list "generated" "password") }}{{ $wanted = append $wanted . }}{{ end -}}
+{{- end -}}
+{{- if and (gt (int .Values.nats.replicas) 1) (not .Values.nats.cluster.existingSecret) (not .Values.credentials.existingSecret) -}}
+{{- $wanted = append $wanted (dict "key" "routes" "kind" "generated") -}}
+{{- end -}}
+{{- range $wanted -}}
+{{- $name := printf "%s.password" .key -}}
+{{- $password := randAlphaNum 32 -}}
+{{- if eq .kind "password" -}}
+{{- $password = .given.password -}}
+{{- else -}}
+{{- $generated = append $generated .key -}}
+{{- if and (has .key $kept) (hasKey $oldData $name) }}{{ $password = get $oldData $name | b64dec }}{{ end -}}
+{{- end -}}
+{{- $_ := set $data $name $password -}}
+{{- if eq .key "routes" -}}
+{{- $_ := set $data "routes.conf" (include "natsmith.routesConf" (dict "root" $ "password" $password)) -}}
+{{- else -}}
+{{- $_ := set $data (printf "%s.conf" .key) (printf "password: %s\n" (include "natsmith.conf.string" $password)) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "data" $data "generated" $generated | toRawJson -}}
+{{- end -}}
+
+{{- /* natsmith.routesConf — in: dict root, password; out: routes.conf. A server dials each by its pod's name. */ -}}
+{{- define "natsmith.routesConf" -}}
+{{- $full := include "natsmith.fullname" .root -}}
+{{- $password := .password -}}
+authorization: {user: "routes", password: {{ include "natsmith.conf.string" $password }}}
+routes: [
+{{- range until (int .root.Values.nats.replicas) }}
+  "nats-route://routes:{{ $password }}@{{ $full }}-{{ . }}.{{ $full }}-headless:6222"
+{{- end }}
+]
+{{ end -}}

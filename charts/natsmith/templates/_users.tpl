@@ -1,0 +1,75 @@
+{{- /* natsmith.accounts — in: root; out: JSON of the accounts, the default one where none is named */ -}}
+{{- define "natsmith.accounts" -}}
+{{- if .Values.accounts -}}
+{{- toRawJson .Values.accounts -}}
+{{- else -}}
+{"app": {"users": {"app": {}}}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+natsmith.users — in: root; out: JSON list of every user of the server
+
+Each has: path (its key in the values), account, key (how its files are called: `<account>.<name>`), login, role (system,
+provisioner or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
+*/ -}}
+{{- define "natsmith.users" -}}
+{{- $users := list -}}
+{{- $system := .Values.nats.systemUser -}}
+{{- $users = append $users (dict "path" "nats.systemUser" "account" "_SYS" "name" $system.name "login" $system.name "role" "system" "given" $system) -}}
+{{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
+{{- $body = $body | default dict -}}
+{{- $users = append $users (dict "path" (printf "accounts.%s.provisioner" $account) "account" $account "name" "provisioner" "login" (printf "provisioner-%s" $account) "role" "provisioner" "given" ($body.provisioner | default dict)) -}}
+{{- range $name, $given := $body.users -}}
+{{- $users = append $users (dict "path" (printf "accounts.%s.users.%s" $account $name) "account" $account "name" $name "login" $name "role" "application" "given" ($given | default dict)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $users -}}
+{{- $kind := "generated" -}}
+{{- $secret := printf "%s-credentials" (include "natsmith.fullname" $) -}}
+{{- if .given.nkey -}}
+{{- $kind = "nkey" -}}
+{{- $secret = (.given.seedSecret | default dict).name | default "" -}}
+{{- else if .given.password -}}
+{{- $kind = "password" -}}
+{{- else if or .given.existingSecret $.Values.credentials.existingSecret -}}
+{{- $kind = "existing" -}}
+{{- $secret = .given.existingSecret | default $.Values.credentials.existingSecret -}}
+{{- end -}}
+{{- $_ := set . "key" (printf "%s.%s" .account .name) -}}
+{{- $_ := set . "kind" $kind -}}
+{{- $_ := set . "secret" $secret -}}
+{{- end -}}
+{{- toRawJson $users -}}
+{{- end -}}
+
+{{- /* natsmith.routesSecret — in: root; out: the Secret with routes.conf, empty where one server has no routes */ -}}
+{{- define "natsmith.routesSecret" -}}
+{{- if gt (int .Values.nats.replicas) 1 -}}
+{{- .Values.nats.cluster.existingSecret | default .Values.credentials.existingSecret | default (printf "%s-credentials" (include "natsmith.fullname" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.provisionerRights — what the provisioner may do, and no more; tests/live/test_rights.py shows that it needs each */ -}}
+{{- define "natsmith.provisionerRights" -}}
+publish:
+  allow:
+    - $JS.API.INFO
+    - $JS.API.STREAM.LIST
+    - $JS.API.STREAM.INFO.*
+    - $JS.API.STREAM.CREATE.*
+    - $JS.API.STREAM.UPDATE.*
+    - $JS.API.STREAM.DELETE.*
+    - $JS.API.STREAM.PURGE.*
+    - $JS.API.STREAM.MSG.GET.*
+    - $JS.API.CONSUMER.LIST.*
+    - $JS.API.CONSUMER.INFO.*.*
+    - $JS.API.CONSUMER.CREATE.*.>
+    - $JS.API.CONSUMER.DELETE.*.*
+    - $KV.natsmith_state.>
+    - $KV.natsmith_canary.>
+    - $SYS.REQ.USER.INFO
+subscribe:
+  allow:
+    - _INBOX_natsmith.>
+{{- end -}}

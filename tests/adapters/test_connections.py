@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from natsmith.adapters.connecting import user_of
-from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, from_file, home_directory
+from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, home_directory
 from natsmith.errors import WrongValues
 from natsmith.model.units import Json
 
@@ -363,105 +363,3 @@ def test_a_broken_context_is_refused_without_being_shown(tmp_path: Path, text: s
 
     assert problem.startswith(str(file))
     assert "hunter2" not in problem
-
-
-# The Job's file
-
-
-def wrong_file(tmp_path: Path, text: str) -> list[str]:
-    file = tmp_path / "connections.yaml"
-    file.write_text(text)
-    with pytest.raises(WrongValues) as caught:
-        from_file(file)
-    return [each.replace(f"{file}: ", "") for each in caught.value.problems]
-
-
-def test_a_file_names_the_connection_of_each_account(tmp_path: Path) -> None:
-    (tmp_path / "app-password").write_text("secret")
-    file = tmp_path / "connections.yaml"
-    file.write_text("""
-server: nats://demo:4222
-tlsCA: tls/ca.crt
-accounts:
-  APP: {user: provisioner, passwordFile: app-password, inboxPrefix: _INBOX_provisioner}
-  BILLING: {server: tls://other:4222, nkey: /etc/seed, tlsCA: null}
-  OLD: {creds: old.creds, tlsCert: c.pem, tlsKey: k.pem}
-""")
-    ca = f"{tmp_path}/tls/ca.crt"
-    expected = {
-        "APP": Connection(
-            server="nats://demo:4222",
-            user="provisioner",
-            password="secret",
-            tls_ca=ca,
-            inbox_prefix="_INBOX_provisioner",
-        ),
-        "BILLING": Connection(server="tls://other:4222", nkey="/etc/seed", tls_ca=ca),
-        "OLD": Connection(
-            server="nats://demo:4222",
-            creds=f"{tmp_path}/old.creds",
-            tls_ca=ca,
-            tls_cert=f"{tmp_path}/c.pem",
-            tls_key=f"{tmp_path}/k.pem",
-        ),
-    }
-    assert expected == from_file(file)
-
-
-def test_the_file_may_be_json_and_hold_a_user_in_its_address(tmp_path: Path) -> None:
-    file = tmp_path / "connections.json"
-    file.write_text('{"accounts": {"A": {"server": "nats://u:p@host"}}}')
-
-    assert {"A": Connection(server="nats://host", user="u", password="p")} == from_file(file)
-
-
-def test_every_mistake_of_the_file_is_named_at_once(tmp_path: Path) -> None:
-    text = """
-sever: nats://demo
-user: u
-accounts:
-  A: {server: nats://a, usr: u, password: 12345}
-  B: {server: nats://b, user: u}
-  C: {user: u, password: p}
-  D: {server: nats://d, creds: x, nkey: z}
-  E: 3
-  F: {server: nats://f, password: a, passwordFile: b, user: u}
-  G: {server: nats://g, user: u, passwordFile: no-such-file}
-  H: {server: "http://h", token: yes}
-  I: {server: nats://i, user: "", tlsKey: k}
-  on: {server: nats://j}
-"""
-    expected = [
-        "sever is not a key that natsmith knows: did you mean server?",
-        "user is not a key that natsmith knows: did you mean server?",
-        "accounts.A.usr is not a key that natsmith knows: did you mean user?",
-        "accounts.A.password is not text: put it in quotes",
-        "accounts.B has a user, but no password or passwordFile: add it",
-        "accounts.C has no server: write server: nats://host:4222 there, or at the top for all accounts",
-        "accounts.D says several ways to log in (creds, nkey), but one is needed: remove the others",
-        "accounts.E must be a map of server, user, password, passwordFile, token, creds, nkey, tlsCA, tlsCert, tlsKey, inboxPrefix",
-        "accounts.F.password and passwordFile are both there: remove one",
-        f"accounts.F.passwordFile: {tmp_path}/b does not exist: check its name and the directory you are in",
-        f"accounts.G.passwordFile: {tmp_path}/no-such-file does not exist: check its name and the directory you are in",
-        "accounts.H.token is not text: put it in quotes",
-        "accounts.H: the server is not an address: write it as nats://host:4222, several with commas between them, "
-        "and percent-encode what is special in a user or password",
-        "accounts.I.user is empty: fill it in, or remove it",
-        "accounts.on has a name that YAML readers take for different things: put it in quotes",
-    ]
-    assert expected == wrong_file(tmp_path, text)
-
-
-@pytest.mark.parametrize("text", ["", "accounts: {}", "accounts: [A]", "server: nats://x"])
-def test_a_file_without_accounts_is_refused(tmp_path: Path, text: str) -> None:
-    assert ["accounts must be a map from each account's name to its connection"] == wrong_file(tmp_path, text)
-
-
-def test_an_error_of_the_file_never_shows_a_password(tmp_path: Path) -> None:
-    for text in (
-        "accounts: {A: {server: nats://a, password: hunter2}}",
-        "accounts: {A: {server: 'nats://u:hunter2@', password: [hunter2], token: {hunter2: 1}}}",
-        "accounts: {A: {password: hunter2",
-        "accounts: {A: {server: nats://a, user: hunter2, password: hunter2, token: hunter2}}",
-    ):
-        assert "hunter2" not in "\n".join(wrong_file(tmp_path, text)).replace("user: hunter2", "")

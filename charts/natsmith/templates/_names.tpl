@@ -26,15 +26,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{- /* natsmith.labels — in: dict root, component; out: the labels of an object */ -}}
+{{- /* natsmith.labels — in: dict root, component; out: the labels of an object; ours win over commonLabels */ -}}
 {{- define "natsmith.labels" -}}
-{{ include "natsmith.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
-{{- with omit .root.Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := include "natsmith.selector" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- merge $ours .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{- /* natsmith.image — in: dict image, tag; out: the image with its digest, or its tag */ -}}
@@ -44,6 +42,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- else -}}
 {{- printf "%s:%s" .image.repository (.image.tag | default .tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* natsmith.named — in: a map by name; out: JSON of it without the names that an overlay set to null */ -}}
+{{- define "natsmith.named" -}}
+{{- $named := dict -}}
+{{- range $name, $body := . }}{{ if not (kindIs "invalid" $body) }}{{ $_ := set $named $name $body }}{{ end }}{{ end -}}
+{{- toRawJson $named -}}
 {{- end -}}
 
 {{- /* natsmith.bytes — in: a size such as 512, 5Gi or 2G; out: its number of bytes */ -}}

@@ -49,7 +49,7 @@ domain: {{ . | quote }}
 {{- $conf := dict "$SYS" (dict "users" list) -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $limits := dict -}}
-{{- with ($body | default dict).jetstream -}}
+{{- with $body.jetstream -}}
 {{- if .memory }}{{ $_ := set $limits "max_memory" (include "natsmith.bytes" .memory | int64) }}{{ end -}}
 {{- if .storage }}{{ $_ := set $limits "max_file" (include "natsmith.bytes" .storage | int64) }}{{ end -}}
 {{- if .streams }}{{ $_ := set $limits "max_streams" (int64 .streams) }}{{ end -}}

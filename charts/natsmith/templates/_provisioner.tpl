@@ -1,10 +1,7 @@
 {{- /* natsmith.provisionerPod.metadata — in: dict root, component, annotations; out: YAML of the metadata of a pod of natsmith's */ -}}
 {{- define "natsmith.provisionerPod.metadata" -}}
 labels:
-  {{- include "natsmith.labels" . | nindent 2 }}
-  {{- with .root.Values.provisioner.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (include "natsmith.labels" . | fromYaml) .root.Values.provisioner.podLabels | toYaml | nindent 2 }}
 {{- with merge dict (.annotations | default dict) .root.Values.provisioner.podAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

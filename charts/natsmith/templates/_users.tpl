@@ -1,10 +1,7 @@
 {{- /* natsmith.accounts — in: root; out: JSON of the accounts, the default one where none is named */ -}}
 {{- define "natsmith.accounts" -}}
-{{- if .Values.accounts -}}
-{{- toRawJson .Values.accounts -}}
-{{- else -}}
-{"app": {"users": {"app": {}}}}
-{{- end -}}
+{{- $accounts := include "natsmith.named" .Values.accounts -}}
+{{- eq $accounts "{}" | ternary `{"app": {"users": {"app": {}}}}` $accounts -}}
 {{- end -}}
 
 {{- /*
@@ -18,10 +15,9 @@ provisioner or application), kind (nkey, password, existing or generated), secre
 {{- $system := .Values.nats.systemUser -}}
 {{- $users = append $users (dict "path" "nats.systemUser" "account" "_SYS" "name" $system.name "login" $system.name "role" "system" "given" $system) -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
-{{- $body = $body | default dict -}}
 {{- $users = append $users (dict "path" (printf "accounts.%s.provisioner" $account) "account" $account "name" "provisioner" "login" (printf "provisioner-%s" $account) "role" "provisioner" "given" ($body.provisioner | default dict)) -}}
-{{- range $name, $given := $body.users -}}
-{{- $users = append $users (dict "path" (printf "accounts.%s.users.%s" $account $name) "account" $account "name" $name "login" $name "role" "application" "given" ($given | default dict)) -}}
+{{- range $name, $given := include "natsmith.named" $body.users | fromJson -}}
+{{- $users = append $users (dict "path" (printf "accounts.%s.users.%s" $account $name) "account" $account "name" $name "login" $name "role" "application" "given" $given) -}}
 {{- end -}}
 {{- end -}}
 {{- range $users -}}

@@ -13,21 +13,21 @@
 {{- define "natsmith.validate.names" -}}
 {{- $names := list -}}
 {{- range $section, $what := dict "buckets" "a bucket" "objectStores" "an object store" }}
-{{- range $name, $_ := get $.Values $section }}
+{{- range $name, $_ := include "natsmith.named" (get $.Values $section) | fromJson }}
 {{- if not (regexMatch "^[A-Za-z0-9_-]+$" $name) }}
 {{ $section }}.{{ $name }} has a name that NATS does not allow {{ $what }}: use letters, digits, - and _ only
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $body := .Values.streams }}
-{{- range prepend (keys (($body | default dict).consumers | default dict) | sortAlpha) $name }}
+{{- range $name, $body := include "natsmith.named" .Values.streams | fromJson }}
+{{- range prepend (keys ($body.consumers | default dict) | sortAlpha) $name }}
 {{- if not (regexMatch "^[^\\s.*>/\\\\\\x00-\\x1f\\x7f]+$" .) }}
 streams.{{ $name }}{{ if ne . $name }}.consumers.{{ . }}{{ end }} has a name that NATS does not allow: leave out spaces, dots, *, > and slashes
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $account, $body := omit .Values.accounts "$SYS" }}
-{{- range prepend (keys (($body | default dict).users | default dict) | sortAlpha) $account }}
+{{- range $account, $body := omit (include "natsmith.named" .Values.accounts | fromJson) "$SYS" }}
+{{- range prepend (keys ($body.users | default dict) | sortAlpha) $account }}
 {{- if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9_-]*$" .) }}
 accounts.{{ $account }}{{ if ne . $account }}.users.{{ . }}{{ end }} has a name that files cannot be called by: begin with a letter or digit, and use letters, digits, - and _ only
 {{- end }}
@@ -39,11 +39,11 @@ accounts.{{ $account }}{{ if ne . $account }}.users.{{ . }}{{ end }} has a name 
 {{- if hasKey .Values.accounts "$SYS" }}
 accounts.$SYS is the system account, which cannot have JetStream or applications: remove it here, its user is nats.systemUser
 {{- end }}
-{{- range $name, $body := omit .Values.accounts "$SYS" }}
-{{- if and $.Values.nats.enabled (not ($body | default dict).users) }}
+{{- range $name, $body := omit (include "natsmith.named" .Values.accounts | fromJson) "$SYS" }}
+{{- if and $.Values.nats.enabled (eq "{}" (include "natsmith.named" $body.users)) }}
 accounts.{{ $name }} has no users, so nobody could log in: add one, such as accounts.{{ $name }}.users.{{ $name | lower }}: {}
 {{- end }}
-{{- if hasKey (($body | default dict).users | default dict) "provisioner" }}
+{{- if hasKey ($body.users | default dict) "provisioner" }}
 accounts.{{ $name }}.users.provisioner has the name that the provisioner's own user has: give its credentials under accounts.{{ $name }}.provisioner, and call this user something else
 {{- end }}
 {{- end }}
@@ -83,9 +83,8 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- define "natsmith.validate.objects" -}}
 {{- $accounts := without (include "natsmith.accounts" . | fromJson | keys | sortAlpha) "$SYS" }}
 {{- range $section := list "buckets" "streams" "objectStores" }}
-{{- range $name, $body := get $.Values $section }}
+{{- range $name, $body := include "natsmith.named" (get $.Values $section) | fromJson }}
 {{- $path := printf "%s.%s" $section $name }}
-{{- $body = $body | default dict }}
 {{- if and $body.account (not (has $body.account $accounts)) }}
 {{ $path }}.account is {{ $body.account }}, but the accounts are {{ join ", " $accounts }}: add it under accounts, or name one of these
 {{- else if and (not $body.account) (gt (len $accounts) 1) }}

@@ -1,8 +1,7 @@
 {{- /* natsmith.warnings — in: root; out: a line for each thing that works, and that one should know */ -}}
 {{- define "natsmith.warnings" -}}
 {{- if .Values.nats.enabled }}{{ include "natsmith.warnings.server" . }}{{ end -}}
-{{- range $name, $body := .Values.buckets }}
-{{- $body = $body | default dict }}
+{{- range $name, $body := include "natsmith.named" .Values.buckets | fromJson }}
 {{- if and (gt (int $body.history) 1) (or $body.perKeyTTL (and (eq ($body.profile | default "") "serviceRegistry") (not (hasKey $body "perKeyTTL")))) }}
 buckets.{{ $name }} keeps {{ $body.history }} values per key and allows keys a time to live of their own: when such a newest value expires, an older one shows again. Let its entries expire by ttlSeconds alone.
 {{- end }}
@@ -37,7 +36,7 @@ nats.jetstream.memory is {{ $nats.jetstream.memory }}, but the container may use
 {{- $memory := 0 }}
 {{- $storage := 0 }}
 {{- range $_, $body := include "natsmith.accounts" . | fromJson }}
-{{- with ($body | default dict).jetstream }}
+{{- with $body.jetstream }}
 {{- if .memory }}{{ $memory = add $memory (include "natsmith.bytes" .memory | int64) }}{{ end }}
 {{- if .storage }}{{ $storage = add $storage (include "natsmith.bytes" .storage | int64) }}{{ end }}
 {{- end }}

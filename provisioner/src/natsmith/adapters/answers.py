@@ -1,12 +1,14 @@
-"""From the server's JSON answers to the values of ``server``. Pure; a page that was read is not kept."""
+"""From the server's JSON answers to the values of ``server``. A page that was read is not kept."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from natsmith.adapters.server import Account, ConsumerInfo, Message, Refused, StreamInfo
+from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.model.observed import Limits
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -100,3 +102,13 @@ def headers(block: bytes) -> dict[str, str]:
     lines = block.decode("utf-8", "replace").split("\r\n")[1:]
     pairs = (line.partition(":") for line in lines if line)
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+async def told_account(send: Callable[[str, bytes], Awaitable[bytes]]) -> str:
+    """Return the name of the account that our user belongs to, or nothing where the server does not tell."""
+    try:
+        told = json.loads(await send("$SYS.REQ.USER.INFO", b""))
+    except (DecisionNeeded, NotReady, ValueError):
+        return ""
+    data = told.get("data") if isinstance(told, dict) else None
+    return str(data.get("account", "")) if isinstance(data, dict) else ""

@@ -1,8 +1,7 @@
-"""Where to connect and as whom: from flags, the environment, the nats CLI's contexts, or the Job's file."""
+"""Where to connect and as whom: from flags, the environment, or the nats CLI's contexts."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +11,8 @@ from urllib.parse import unquote
 from natsmith.adapters.contexts import PATHS, at_home, context, home_directory, variables
 from natsmith.adapters.files import read_bytes
 from natsmith.errors import WrongValues
-from natsmith.model.units import Ambiguous, Json
 
-__all__ = ["DEFAULT_SERVER", "Connection", "from_environment", "from_file", "home_directory"]
+__all__ = ["DEFAULT_SERVER", "Connection", "from_environment", "home_directory", "overrides"]
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 
@@ -71,7 +69,8 @@ def _without_user(address: str) -> str:
 _WAYS_IN = {"user": ("user", "password"), "token": ("token",), "creds": ("creds",), "nkey": ("nkey",)}
 """How one can log in, and which settings belong to each."""
 
-_FLAGS = ("server", "user", "creds", "nkey", "tls_ca", "tls_cert", "tls_key", "inbox_prefix")
+_PLACE = ("server", "tls_ca", "tls_cert", "tls_key", "inbox_prefix")
+_FLAGS = ("user", "creds", "nkey", *_PLACE)
 
 
 def from_environment(environ: Mapping[str, str], flags: object, *, home: Path | None) -> Connection:
@@ -80,15 +79,14 @@ def from_environment(environ: Mapping[str, str], flags: object, *, home: Path | 
     Each setting comes from the first that names it. Who names any way to log in settles which way it is, so that
     --creds is not mixed with the user of a context.
     """
-    flagged = {name: str(value) for name in _FLAGS if (value := getattr(flags, name, ""))}
-    flagged.update({name: at_home(flagged[name], home) for name in PATHS if name in flagged})
+    flagged = _flagged(flags, _FLAGS, home)
     if file := getattr(flags, "password_file", ""):
-        flagged["password"] = _secret(at_home(str(file), home))
+        flagged["password"] = secret(at_home(str(file), home))
     named = str(getattr(flags, "context", "") or environ.get("NATS_CONTEXT", ""))
 
-    layers = [_parsed(flagged, "the flags"), _parsed(variables(environ, home), "the environment")]
+    layers = [parsed(flagged, "the flags"), parsed(variables(environ, home), "the environment")]
     known = any(_ways(layer) for layer in layers)
-    settings = _parsed(context(named, environ, home, way_in=not known), "the context")
+    settings = parsed(context(named, environ, home, way_in=not known), "the context")
     for layer in reversed(layers):
         settings = _above(layer, settings)
     if settings.get("user") and "password" not in settings and any("user" in layer for layer in layers):
@@ -99,6 +97,19 @@ def from_environment(environ: Mapping[str, str], flags: object, *, home: Path | 
     if "tls_key" in settings and "tls_cert" not in settings:
         raise WrongValues("there is a key for TLS, but no certificate: give --tls-cert, or set NATS_CERT")
     return Connection(**{"server": DEFAULT_SERVER, **settings})
+
+
+def overrides(flags: object, *, home: Path | None) -> dict[str, str]:
+    """Return what flags say in the place of a connections file: where to connect, never as whom."""
+    settings = parsed(_flagged(flags, _PLACE, home), "the flags")
+    if _ways(settings):
+        raise WrongValues("--server holds a user, but the connections file says who connects: leave the user out of it")
+    return settings
+
+
+def _flagged(flags: object, names: tuple[str, ...], home: Path | None) -> dict[str, str]:
+    given = {name: str(value) for name in names if (value := getattr(flags, name, ""))}
+    return {name: at_home(value, home) if name in PATHS else value for name, value in given.items()}
 
 
 def _ways(layer: Mapping[str, str]) -> list[str]:
@@ -113,8 +124,8 @@ def _above(above: dict[str, str], below: dict[str, str]) -> dict[str, str]:
     return {**{name: value for name, value in below.items() if name not in dropped}, **above}
 
 
-def _parsed(settings: dict[str, str], where: str) -> dict[str, str]:
-    """Return *settings* with the user inside an address made settings of their own."""
+def parsed(settings: dict[str, str], where: str) -> dict[str, str]:
+    """Return *settings*, each of which can be what it says, with the user inside an address made settings of their own."""
     if "server" in settings:
         addresses, inside = _addresses(settings["server"], where)
         settings = {**({} if _ways(settings) else inside), **settings, "server": addresses}
@@ -177,7 +188,8 @@ def _addresses(text: str, where: str) -> tuple[str, dict[str, str]]:
     return ",".join(addresses), inside
 
 
-def _secret(path: str) -> str:
+def secret(path: str) -> str:
+    """Return the password in the file at *path*."""
     try:
         text = read_bytes(path).decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -185,94 +197,3 @@ def _secret(path: str) -> str:
     if not text:
         raise WrongValues(f"{path} is empty, but must hold a password")
     return text
-
-
-_KEYS = {
-    "server": "server",
-    "user": "user",
-    "password": "password",
-    "passwordFile": "password",
-    "token": "token",
-    "creds": "creds",
-    "nkey": "nkey",
-    "tlsCA": "tls_ca",
-    "tlsCert": "tls_cert",
-    "tlsKey": "tls_key",
-    "inboxPrefix": "inbox_prefix",
-}
-_FOR_ALL = ("server", "tlsCA", "tlsCert", "tlsKey", "inboxPrefix")
-
-
-def from_file(path: Path) -> dict[str, Connection]:
-    """Return the connection of each account that the file at *path* names; its paths are relative to it."""
-    from natsmith.adapters.values import read_map  # noqa: PLC0415  (a run that reads no YAML does not load its parser)
-
-    given = read_map(read_bytes(str(path)), str(path))
-    problems: list[str] = []
-    for_all = {key: value for key, value in given.items() if key != "accounts"}
-    shared = _settings(for_all, f"{path}:", path.parent, ("accounts", *_FOR_ALL), problems)
-    accounts = given.get("accounts")
-    if not isinstance(accounts, Mapping) or not accounts:
-        problems.append(f"{path}: accounts must be a map from each account's name to its connection")
-        accounts = {}
-    result = {}
-    for name, body in accounts.items():
-        where = f"{path}: accounts.{name}"
-        if isinstance(name, Ambiguous):
-            problems.append(f"{where} has a name that YAML readers take for different things: put it in quotes")
-        if not isinstance(body, Mapping):
-            problems.append(f"{where} must be a map of {', '.join(_KEYS)}")
-            continue
-        count = len(problems)
-        settings = {**shared, **_settings(body, f"{where}.", path.parent, tuple(_KEYS), problems)}
-        try:
-            settings = _parsed(settings, where)
-        except WrongValues as error:
-            problems += error.problems
-        problems += [f"{where} {each}" for each in _missing(settings)] if len(problems) == count else []
-        if len(problems) == count:
-            result[str(name)] = Connection(**settings)
-    if problems:
-        raise WrongValues(*problems)
-    return result
-
-
-def _missing(settings: Mapping[str, str]) -> list[str]:
-    problems = []
-    if "server" not in settings:
-        problems.append("has no server: write server: nats://host:4222 there, or at the top for all accounts")
-    for one, other, name in (
-        ("user", "password", "password or passwordFile"),
-        ("password", "user", "user"),
-        ("tls_key", "tls_cert", "tlsCert"),
-    ):
-        if one in settings and other not in settings:
-            problems.append(f"has a {one.replace('tls_key', 'tlsKey')}, but no {name}: add it")
-    return problems
-
-
-def _settings(
-    given: Mapping[str, Json], where: str, directory: Path, known: tuple[str, ...], problems: list[str]
-) -> dict[str, str]:
-    """Return the settings in *given* by our names, and add what is wrong to *problems*; values are never shown."""
-    result: dict[str, str] = {}
-    prefix = where if where.endswith(".") else f"{where} "
-    if given.get("password") is not None and given.get("passwordFile") is not None:
-        problems.append(f"{prefix}password and passwordFile are both there: remove one")
-    for key, value in given.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            problems.append(f"{prefix}{key} is not a key that natsmith knows: {hint}")
-        elif isinstance(value, Ambiguous) or not isinstance(value, str | None):
-            problems.append(f"{prefix}{key} is not text: put it in quotes")
-        elif value == "":
-            problems.append(f"{prefix}{key} is empty: fill it in, or remove it")
-        elif value is not None:
-            result[_KEYS[key]] = str(directory / value) if key == "passwordFile" or _KEYS[key] in PATHS else value
-            if key == "passwordFile":
-                try:
-                    result["password"] = _secret(result["password"])
-                except WrongValues as error:
-                    problems += [f"{prefix}{key}: {each}" for each in error.problems]
-    return result

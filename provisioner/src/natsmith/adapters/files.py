@@ -44,3 +44,15 @@ def bounded(file: BinaryIO, name: str) -> bytes:
 
 def _too_large(name: str, size: str) -> str:
     return f"{name} has {size}, but at most {LARGEST} are read (4 MiB): split it into several -f files, or render less"
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Make *data* the content of the file at *path*; in place, since it may be a device or a mount of its own."""
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name holds a null character"
+        raise WrongValues(
+            f"{path} cannot be written: {reason}. Check that its directory is there and writable"
+        ) from error

@@ -134,12 +134,7 @@ class JetStream:
 
     async def user_account(self) -> str:
         """Return the name of the account that our user belongs to, or nothing where the server does not tell."""
-        try:
-            told = json.loads(await self._link.send("$SYS.REQ.USER.INFO", b""))
-        except (DecisionNeeded, NotReady, ValueError):
-            return ""
-        data = told.get("data") if isinstance(told, dict) else None
-        return str(data.get("account", "")) if isinstance(data, dict) else ""
+        return await answers.told_account(self._link.send)
 
     async def account(self) -> Account:
         """Return the server's version and the account's limits."""

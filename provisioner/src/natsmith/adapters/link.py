@@ -91,7 +91,13 @@ class Link:
             await _end(self._client._reconnection_task)
 
     async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> bytes:
-        """Return the answer to one request; many may be under way at once."""
+        """Return what the answer to one request holds."""
+        return (await self.exchange(subject, payload, headers))[0]
+
+    async def exchange(
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None
+    ) -> tuple[bytes, dict[str, str]]:
+        """Return the answer to one request, and its headers; many may be under way at once."""
         token = f"{self._inbox}{next(self._tokens)}"
         future: asyncio.Future[nats.aio.msg.Msg | NatsmithError] = asyncio.get_running_loop().create_future()
         self._pending[token] = (subject, future)
@@ -114,7 +120,7 @@ class Link:
             raise answer
         if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
             raise NotReady(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
-        return bytes(answer.data)
+        return bytes(answer.data), answer.headers or {}
 
     def _options(self) -> dict[str, Any]:
         connection = self._connection
@@ -213,8 +219,12 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def _grant(subject: str) -> str:
-    """Return *subject* as a permission for every object: an API call's verb without names."""
+    """Return *subject* as a permission: an API call's verb for every object, a key for every key of its bucket."""
     words = subject.split(".")
+    if words[:1] == ["$KV"]:
+        return ".".join([*words[:2], ">"])
+    if words[:4] == ["$JS", "API", "DIRECT", "GET"]:
+        return ".".join([*words[:5], ">"])
     if words[:2] != ["$JS", "API"]:
         return subject
     verb = 5 if words[2:4] == ["STREAM", "MSG"] else 4

@@ -144,3 +144,17 @@ class Server(Protocol):
 
     async def last(self, stream: str, subject: str) -> Message | None:
         """Return the newest message of a subject, or None."""
+
+
+class Application(Protocol):
+    """One account as an application's user has it, with no rights but that user's; it raises what ``Server`` raises."""
+
+    @property
+    def who(self) -> str:
+        """The user, as a person reads it."""
+
+    async def put(self, bucket: str, key: str, value: bytes) -> None:
+        """Put *value* as client libraries do."""
+
+    async def get(self, bucket: str, key: str, *, direct: bool) -> bytes | None:
+        """Return the value of *key*, or None, as client libraries do: from any replica where *direct*."""

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Sequence
 
 from natsmith.cli.arguments import last, parse, verb_in
+from natsmith.cli.report import Report
 from natsmith.cli.streams import streams
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
 from natsmith.log import Log
@@ -21,37 +22,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # A run is short and makes nearly no cycles; looking for them takes a tenth of a run on 10,000 objects.
     gc.disable()
+    report = Report.of(words)
     with streams():
-        code = _run(words)
+        code = _run(words, report)
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
         # A reader that left early has seen enough; who writes to a full disk has not.
-        if lost is None or isinstance(lost, BrokenPipeError):
-            return code
-        text = f"the run ended with exit code {int(code)}, but its results could not be written: {lost.strerror}"
-        return _fail(words, StoppedHalfway(f"{text}. Mend what stdout goes to, then run the same command again"))
+        if lost is not None and not isinstance(lost, BrokenPipeError):
+            text = f"the run ended with exit code {int(code)}, but its results could not be written: {lost.strerror}"
+            cure = "Mend what stdout goes to, then run the same command again"
+            code = _fail(words, StoppedHalfway(f"{text}. {cure}"), report)
+        return report.write(code, words)
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], report: Report) -> int:
     try:
         args = parse(words)
-        if args.verb == "schema":
-            from natsmith.cli.offline import schema  # noqa: PLC0415  (each verb pays only for its own imports)
+        if args.verb in ("schema", "credentials"):
+            from natsmith.cli import offline  # noqa: PLC0415  (each verb pays only for its own imports)
 
-            return schema(args)
+            return offline.schema(args) if args.verb == "schema" else offline.credentials(args)
         from natsmith.cli import commands  # noqa: PLC0415  (nats-py takes 80 ms, --help does not need it)
 
-        return asyncio.run(_until_told_to_stop(commands.run(args)))
+        return asyncio.run(_until_told_to_stop(commands.run(args, report)))
     except SystemExit as end:  # --help and --version
+        report.path = ""
         return int(end.code or Exit.DONE)
     except NatsmithError as error:
-        return _fail(words, error)
+        return _fail(words, error, report)
     except KeyboardInterrupt:
-        return _fail(words, StoppedHalfway("stopped by the keyboard: run the same command again to go on"))
+        return _fail(words, StoppedHalfway("stopped by the keyboard: run the same command again to go on"), report)
     except Exception as error:
         if os.environ.get("NATSMITH_TRACEBACK"):
             raise
-        return _fail(words, as_sentence(error))
+        return _fail(words, as_sentence(error), report)
 
 
 def as_sentence(error: Exception) -> NatsmithError:
@@ -84,7 +88,8 @@ async def _until_told_to_stop(work: Awaitable[int]) -> int:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _fail(words: Sequence[str], error: NatsmithError) -> int:
+def _fail(words: Sequence[str], error: NatsmithError, report: Report) -> int:
+    report.problems += error.problems
     # The words themselves are asked: what is wrong may be one of them, and a program still waits for its document.
     if last("--output", words) == "json":
         from natsmith.views import as_json  # noqa: PLC0415  (only failures in JSON need it here)

@@ -8,24 +8,28 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from natsmith.actions import lease, state, verify
-from natsmith.actions.apply import LOCAL, PlanRefused, apply, prepare, refuse_blocked
+from natsmith.actions.apply import LOCAL, prepare
+from natsmith.actions.as_application import prove_use, usable
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
-from natsmith.adapters.server import Refused
-from natsmith.cli import screen, sessions
-from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
+from natsmith.cli import applying, screen, sessions
+from natsmith.cli.report import Report
+from natsmith.errors import Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Plan
 from natsmith.model.desired import Desired
-from natsmith.model.outcome import Outcome, Proof
+from natsmith.model.outcome import Proof
 from natsmith.model.reading import read
 from natsmith.planning.check import check
 from natsmith.views import as_json, as_values, text
 
 
-async def run(args: argparse.Namespace) -> int:
+async def run(args: argparse.Namespace, report: Report) -> int:
     """Run one verb."""
     log = Log(format=args.log)
+    if args.verb == "apply":
+        report.owner = args.owner  # the values, which may say another one, may be wrong
+        return await applying.run(args, _desired(args), log, report)
     return await VERBS[args.verb](args, log)
 
 
@@ -51,75 +55,9 @@ async def _plan(args: argparse.Namespace, log: Log) -> int:
     return code
 
 
-async def _apply(args: argparse.Namespace, log: Log) -> int:
-    desired = _desired(args)
-    owner = args.owner or desired.owner or LOCAL
-    accounts = sessions.accounts(args, desired.accounts)
-    if len(accounts) > 1:
-        if args.expect:
-            raise WrongValues("--expect names one account's plan, but there are several: add --account")
-        # A refused plan changes nothing, in no account.
-        for account in accounts:
-            async with sessions.server(args, account, log) as server:
-                made, _ = await prepare(server, desired, account=account, owner=owner)
-                refuse_blocked(made)
-    outcomes: list[Outcome] = []
-    error: NatsmithError | None = None
-    for account in accounts:
-        try:
-            async with sessions.server(args, account, log) as server:
-                with screen.progress(f"account {account}") as progress:
-                    outcomes.append(
-                        await apply(
-                            server,
-                            desired,
-                            account=account,
-                            owner=owner,
-                            log=log,
-                            timeout=args.timeout,
-                            expect=args.expect,
-                            progress=progress,
-                        )
-                    )
-        except Refused as refusal:
-            if not any(outcome.done for outcome in outcomes):
-                raise
-            error = DecisionNeeded(f"account {account}: the server refused {refusal.request}: {refusal}")
-        except NatsmithError as failure:
-            if isinstance(failure, PlanRefused) and args.output == "text":
-                screen.table(text.rows(failure.plan))
-            if not any(outcome.done for outcome in outcomes):
-                raise
-            error = failure
-        if error or not outcomes[-1].complete:
-            break
-    return _applied(args, outcomes, error, log)
-
-
-def _applied(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithError | None, log: Log) -> int:
-    complete = error is None and all(each.complete for each in outcomes)
-    code = Exit.DONE if complete else Exit.STOPPED_HALFWAY
-    if args.output == "json":
-        screen.document(as_json.outcomes(outcomes, code, error.problems if error else ()))
-        return code
-    for outcome in outcomes:
-        screen.table(text.rows(outcome.plan, only=outcome.done, several=len(outcomes) > 1))
-    if complete:
-        screen.line(text.done(outcomes))
-        return code
-    for sentence in (*text.failures(outcomes), *(error.problems if error else ())):
-        log.fail(sentence)
-    done = sum(len(each.done) for each in outcomes)
-    left = sum(len(each.left) + len(each.failed) for each in outcomes)
-    log.fail(
-        f"stopped halfway: {text.plural(done, 'change')} done, {left} not. "
-        "Mend what is named above and run the same command again: it goes on from here"
-    )
-    return code
-
-
 async def _verify(args: argparse.Namespace, log: Log) -> int:
     desired = _desired(args)
+    applications = sessions.applications(args, desired.accounts)
     results: list[tuple[Plan, list[Proof]]] = []
     for account in sessions.accounts(args, desired.accounts):
         async with sessions.server(args, account, log) as server:
@@ -132,19 +70,24 @@ async def _verify(args: argparse.Namespace, log: Log) -> int:
                 proofs += await verify.prove(server, expiring + keyed, log=log)
             if args.in_place:
                 proofs += await verify.prove_in_place(server, expiring, log=log)
+            if account in applications:
+                async with sessions.application(args, applications[account], account, log) as application:
+                    proofs += await prove_use(server, application, usable(wanted, observed))
             results.append((plan, proofs))
-    failed = sum(proof.result == "fails" for _, proofs in results for proof in proofs)
+    return _verified(args, results)
+
+
+def _verified(args: argparse.Namespace, results: list[tuple[Plan, list[Proof]]]) -> int:
+    proofs = [proof for _, each in results for proof in each]
     differ = sum(len(plan.changes) for plan, _ in results)
-    code = Exit.DIFFERS if failed or differ else Exit.DONE
+    code = Exit.DIFFERS if differ or any(proof.result == "fails" for proof in proofs) else Exit.DONE
     if args.output == "json":
         screen.document(as_json.verified(results, code))
         return code
     _show([plan for plan, _ in results])
-    screen.table(text.proof_row(proof) for _, proofs in results for proof in proofs)
-    unseen = sum(proof.result == "not observed" for _, proofs in results for proof in proofs)
-    held = sum(proof.result == "holds" for _, proofs in results for proof in proofs)
+    screen.table(text.proof_row(proof) for proof in proofs)
     latched = sum(len(plan.told) for plan, _ in results)
-    screen.line(text.verdict(differ, failed, held, unseen, told=latched, active=args.prove or args.in_place))
+    screen.line(text.verdict(differ, proofs, told=latched, active=args.prove or args.in_place))
     return code
 
 
@@ -170,7 +113,7 @@ async def _status(args: argparse.Namespace, log: Log) -> int:
 async def _export(args: argparse.Namespace, log: Log) -> int:
     accounts = sessions.accounts(args, ())
     if len(accounts) > 1:
-        raise WrongValues("export prints one account, but --connections names several: add --account")
+        raise WrongValues("export prints one account, but the connections file names several: add --account")
     async with sessions.server(args, accounts[0], log) as server:
         observed = await observe(server, Desired(), account=accounts[0], everything=True)
     document = as_values.values(observed)
@@ -197,7 +140,6 @@ async def _history(args: argparse.Namespace, log: Log) -> int:
 
 VERBS: Mapping[str, Callable[[argparse.Namespace, Log], Awaitable[int]]] = {
     "plan": _plan,
-    "apply": _apply,
     "verify": _verify,
     "status": _status,
     "export": _export,

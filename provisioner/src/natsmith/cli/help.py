@@ -9,11 +9,13 @@ examples:
   natsmith verify -f values/dev.yaml --prove              is it so, and does expiry really work?
   natsmith status                                         what is provisioned here
   natsmith export > values/live.yaml                      the account as values
+  helm template charts/natsmith | natsmith plan -f -      what a release of the chart would change
   natsmith VERB --help                                    what else a verb can be told
 
 connection:
   as the nats CLI knows it: NATS_URL, NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT,
   NATS_KEY, NATS_CONTEXT and its context files. Flags win over the environment, the environment over a context.
+  For several accounts --connections FILE, or NATSMITH_CONNECTIONS.
 
 exit codes:
   0 done   1 stopped halfway   2 the values or the command line are wrong   3 a decision is needed
@@ -29,11 +31,12 @@ EXAMPLES = {
     "apply": """\
   natsmith apply -f values/dev.yaml
   natsmith apply -f values/dev.yaml --expect 3f9c12       only what a plan with this digest has shown
-  natsmith apply -f values/dev.yaml --output json         for a program
+  natsmith apply -f values/dev.yaml --outcome end.json       one line about how it ended, however that was
 """,
     "verify": """\
   natsmith verify -f values/dev.yaml                      look, and write nothing
   natsmith verify -f values/dev.yaml --prove              watch a canary expire in a short-lived twin
+  natsmith verify -f values/dev.yaml --as users.yaml      put and get as the applications do
 """,
     "status": """\
   natsmith status
@@ -46,6 +49,10 @@ EXAMPLES = {
     "history": """\
   natsmith history
   natsmith history --output json
+""",
+    "credentials": """\
+  natsmith credentials -f values/dev.yaml --name natsmith-users | kubectl apply -f -
+  natsmith credentials -f values/dev.yaml --name natsmith-users --only APP.app | kubeseal -o yaml
 """,
     "schema": """\
   natsmith schema > values.schema.json

@@ -13,8 +13,16 @@ from natsmith.model.units import Json
 from natsmith.views.text import Row, aligned
 
 TONES = {"good": "green", "careful": "yellow", "bad": "red", "quiet": "dim"}
+LOGGED_ROWS = 20
+"""Helm prints a Job's log as one line of its own error."""
+
 LONG_WORK = 50
 """From so many changes on, a terminal shows a progress bar."""
+
+
+def room() -> int | None:
+    """Return for how many rows of changes there is room: on a terminal for all, in a Job's log for few."""
+    return None if sys.stdout.isatty() else LOGGED_ROWS
 
 
 def table(rows: Iterable[Row]) -> None:

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from natsmith.adapters import connections
+from natsmith.adapters.application import NatsApplication, connect_application
 from natsmith.adapters.connections import Connection
+from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.errors import DecisionNeeded, WrongValues
 from natsmith.log import Log
@@ -23,9 +25,14 @@ CONNECTION_FLAGS = (
 )
 
 
+VARIABLE = "NATSMITH_CONNECTIONS"
+WHO = ("user", "creds", "nkey", "context", "password_file")
+"""The flags that say who connects, as a connections file does."""
+
+
 def accounts(args: argparse.Namespace, named: tuple[str, ...]) -> tuple[str, ...]:
     """Return the accounts that this run serves."""
-    have = tuple(connections.from_file(Path(args.connections))) if args.connections else ()
+    have = tuple(_named(args))
     known = named or have or ("app",)
     if args.account:
         if named and args.account not in named:
@@ -34,7 +41,8 @@ def accounts(args: argparse.Namespace, named: tuple[str, ...]) -> tuple[str, ...
     missing = [account for account in known if have and account not in have]
     if missing:
         raise DecisionNeeded(
-            f"--connections names no connection for {', '.join(missing)}: add it there, or pick an account with --account"
+            f"{_file(args)[1]} names no connection for {', '.join(missing)}: "
+            "add it there, or pick an account with --account"
         )
     if len(known) > 1 and not have:
         raise WrongValues(
@@ -44,14 +52,50 @@ def accounts(args: argparse.Namespace, named: tuple[str, ...]) -> tuple[str, ...
     return known
 
 
+def applications(args: argparse.Namespace, named: tuple[str, ...]) -> dict[str, Connection]:
+    """Return how the applications of ``--as`` connect, by account."""
+    if not args.applications:
+        return {}
+    # The server is the same one, but what a user may subscribe to is that user's own.
+    above = {name: value for name, value in _overrides(args).items() if name != "inbox_prefix"}
+    found = from_file(Path(args.applications), above)
+    strange = [account for account in found if account not in named]
+    if strange:
+        raise WrongValues(
+            f"--as {args.applications} names users of {', '.join(strange)}, but the accounts of the values are "
+            f"{', '.join(named)}: remove them there, or add the accounts to the values"
+        )
+    return found
+
+
 def connection(args: argparse.Namespace, account: str) -> Connection:
     """Return how to connect to one account."""
-    if args.connections:
-        known = connections.from_file(Path(args.connections))
-        if account not in known:
-            raise WrongValues(f"--account is {account}, but {args.connections} names only {', '.join(known)}")
+    known = _named(args)
+    if known and account not in known:
+        raise WrongValues(f"--account is {account}, but {_file(args)[0]} names only {', '.join(known)}")
+    if known:
         return known[account]
     return connections.from_environment(os.environ, args, home=connections.home_directory())
+
+
+def _file(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the connections file and what names it; nothing where flags or the environment say who connects."""
+    who = [f"--{name.replace('_', '-')}" for name in WHO if getattr(args, name)]
+    if args.connections and who:
+        raise WrongValues(f"--connections and {', '.join(who)} all say who connects: remove one or the other")
+    if args.connections:
+        return args.connections, "--connections"
+    return ("", "") if who else (os.environ.get(VARIABLE, ""), VARIABLE)
+
+
+def _named(args: argparse.Namespace) -> dict[str, Connection]:
+    """Return the connections that a file names, by account."""
+    file, _ = _file(args)
+    return from_file(Path(file), _overrides(args)) if file else {}
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, str]:
+    return connections.overrides(args, home=connections.home_directory())
 
 
 @asynccontextmanager
@@ -62,7 +106,17 @@ async def server(args: argparse.Namespace, account: str, log: Log) -> AsyncItera
         yield connected
 
 
-async def _right_account(server: JetStream, account: str) -> None:
+@asynccontextmanager
+async def application(
+    args: argparse.Namespace, connection: Connection, account: str, log: Log
+) -> AsyncIterator[NatsApplication]:
+    """Connect to one account as an application for a block."""
+    async with await connect_application(connection, timeout=args.timeout, log=log) as connected:
+        await _right_account(connected, account)
+        yield connected
+
+
+async def _right_account(server: JetStream | NatsApplication, account: str) -> None:
     """Raise DecisionNeeded where the user belongs to another account than the values mean.
 
     A server without accounts, and one whose accounts are public keys, cannot tell; nor can a user that may not ask.

@@ -84,17 +84,21 @@ def _number(value: Json) -> float:
     return value if isinstance(value, int | float) and abs(value) < 2**63 else 0
 
 
+How = Literal["passive", "twin", "in place", "as an application"]
+AS_APPLICATION: How = "as an application"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is known of one object's expiry."""
+    """What is known of one object's expiry, or of its use to an application."""
 
     title: str
-    how: Literal["passive", "twin", "in place"]
+    how: How
     result: Literal["holds", "fails", "not observed"]
     text: str
     ttl: int = 0
     seconds: float | None = None
-    """How long the canary lived, or how old the oldest entry is."""
+    """How long the canary lived or took, or how old the oldest entry is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

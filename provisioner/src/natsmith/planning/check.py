@@ -49,9 +49,22 @@ def check_against(desired: Desired, observed: Observed, *, account: str, owner: 
     resources = desired.of(account)
     pruned = owner if desired.policy.prune else ""
     problems = [problem for each in resources for problem in _against_server(each, observed)]
+    problems += [problem for each in resources for problem in _against_latches(each, observed)]
     problems += _against_limits(resources, observed)
     problems += _against_others(resources, observed, pruned)
     return problems
+
+
+def _against_latches(resource: Resource, observed: Observed) -> Iterator[str]:
+    """Yield what does not go together with what stays on for ever."""
+    found = observed.objects.get(resource.id)
+    if not found or resource.kind is not STREAM or resource.get("denyPurge") or resource.get("markerSeconds"):
+        return
+    if found.get("denyPurge") and resource.get("allowRollup"):
+        yield (
+            f"{_at(resource, 'allowRollup')} is true, but the stream's denyPurge is on, which cannot be turned off, and a "
+            "rollup purges: leave allowRollup out, or give the stream another name"
+        )
 
 
 def _at(resource: Resource, name: str) -> str:

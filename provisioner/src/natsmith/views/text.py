@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from natsmith.model.change import Change, Difference, Fate, Plan
 from natsmith.model.observed import Found, Observed
-from natsmith.model.outcome import Holder, Outcome, Past, Proof
+from natsmith.model.outcome import AS_APPLICATION, Holder, Outcome, Past, Proof
 from natsmith.model.resources import CONSUMER
 
 LONGEST_SHOWN = 60
@@ -39,19 +40,41 @@ def rows(plan: Plan, *, only: Sequence[Change] | None = None, several: bool = Fa
 
     With *several* accounts, their names lead. Orphans beyond the first few are counted.
     """
-    chosen = plan.changes if only is None else only
-    told = [] if only is not None else plan.told
-    for change in (*chosen, *told[:TOLD_SHOWN]):
-        account = (plan.account,) if several else ()
-        tone = (
-            "bad" if change.blocked else "quiet" if not change.writes else "good" if change.fate.harmless else "careful"
-        )
-        lead = (*account, change.action, change.kind.word, change.label)
-        shown = [(created(change), _remark(change))] if change.action == "create" else [*_differences(change)]
-        for difference, remark in shown or [("", _remark(change))]:
-            yield Row((*lead, difference, remark), tone, len(lead))
-    if len(told) > TOLD_SHOWN:
-        yield Row(("and", plural(len(told) - TOLD_SHOWN, "more object"), "that only --output json lists"), "quiet", 2)
+    for change in plan.changes if only is None else only:
+        yield from change_rows(plan, change, several=several)
+    if only is None:
+        yield from told_rows(plan, several=several)
+
+
+def told_rows(plan: Plan, *, several: bool = False) -> Iterator[Row]:
+    """Yield the rows of what a plan only tells about."""
+    for change in plan.told[:TOLD_SHOWN]:
+        yield from change_rows(plan, change, several=several)
+    if len(plan.told) > TOLD_SHOWN:
+        more = plural(len(plan.told) - TOLD_SHOWN, "more object")
+        yield Row(("and", more, "that only --output json lists"), "quiet", 2)
+
+
+def change_rows(plan: Plan, change: Change, *, several: bool = False) -> Iterator[Row]:
+    """Yield one row per difference of one change."""
+    account = (plan.account,) if several else ()
+    tone = "bad" if change.blocked else "quiet" if not change.writes else "good" if change.fate.harmless else "careful"
+    lead = (*account, change.action, change.kind.word, change.label)
+    shown = [(created(change), _remark(change))] if change.action == "create" else [*_differences(change)]
+    for difference, remark in shown or [("", _remark(change))]:
+        yield Row((*lead, difference, remark), tone, len(lead))
+
+
+def at_most(room: int | None, changes: Iterable[Iterable[Row]], where: str) -> Iterator[Row]:
+    """Yield the rows of *changes* as long as there is *room* for a whole one, then how many more there are, and *where*."""
+    groups = [group for each in changes if (group := list(each))]
+    used = 0
+    for number, group in enumerate(groups):
+        used += len(group)
+        if room is not None and used > room and number:
+            yield Row(("and", plural(len(groups) - number, "more change"), where), "quiet", 2)
+            return
+        yield from group
 
 
 def created(change: Change) -> str:
@@ -160,17 +183,25 @@ def proof_row(proof: Proof) -> Row:
     return Row((proof.result, proof.title, proof.text), tone, 2)
 
 
-def verdict(differ: int, failed: int, held: int, unseen: int, *, told: int = 0, active: bool = False) -> str:
+def verdict(differ: int, proofs: Sequence[Proof], *, told: int = 0, active: bool = False) -> str:
     """Return the last line of a verify."""
-    if differ or failed:
+    count = Counter((proof.how == AS_APPLICATION, proof.result) for proof in proofs)
+    failed, useless = count[False, "fails"], count[True, "fails"]
+    if differ or failed or useless:
         parts = [f"{plural(differ, 'object')} not as the values say"] if differ else []
         parts += [f"{plural(failed, 'expiry', 'expiries')} not at work"] if failed else []
-        return f"Not as it should be: {' and '.join(parts)}. See `natsmith plan`, or `natsmith apply` to restore it."
+        parts += [f"{plural(useless, 'bucket')} of no use to an application"] if useless else []
+        cure = "See `natsmith plan`, or `natsmith apply` to restore it." if differ or failed else ""
+        cure = cure or "Mend the user's rights or the bucket's limits, as named above."
+        return f"Not as it should be: {' and '.join(parts)}. {cure}"
     but = f", but for {plural(told, 'object')} named above that only a person can change" if told else ""
+    held, used = count[False, "holds"], count[True, "holds"]
     observed = f" Expiry holds in {plural(held, 'proof')}." if held else ""
+    useful = f" Applications put and get in {plural(used, 'bucket')}." if used else ""
+    unseen = count[False, "not observed"] + count[True, "not observed"]
     open_ = f" {unseen} not observed." if unseen else ""
-    advice = " Add --prove to see an expiry happen." if unseen and not active else ""
-    return f"Everything is as the values say{but}.{observed}{open_}{advice}"
+    advice = " Add --prove to see an expiry happen." if count[False, "not observed"] and not active else ""
+    return f"Everything is as the values say{but}.{observed}{useful}{open_}{advice}"
 
 
 def account_line(account: str, observed: Observed, pasts: Sequence[Past]) -> str:

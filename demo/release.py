@@ -1,0 +1,50 @@
+"""A release of the chart on this machine: rendered, its server run, its objects provisioned; no cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+import chart
+from embedded import ANY_PORT, Embedded
+
+ROOT = Path(__file__).parent.parent
+
+
+class Release:
+    """What `helm install` gives, in a directory instead of a cluster; its passwords and data stay there."""
+
+    def __init__(self, values: str, home: Path) -> None:
+        self.values = values
+        self.home = home
+        self.kept = home / "passwords.yaml"
+
+    def render(self, sets: Sequence[str] = ()) -> chart.Rendered:
+        """Return the chart's output, with the passwords that the directory has, or makes now."""
+        files = [ROOT / self.values]
+        if not self.kept.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.kept.touch(mode=0o600)
+            self.kept.write_text(yaml.safe_dump(chart.passwords(chart.render(files))))
+        return chart.render([*files, self.kept], more=[word for each in sets for word in ("--set", each)])
+
+    def server(self, ports: tuple[int, int] = (ANY_PORT, ANY_PORT)) -> Embedded:
+        """Return the release's server, not yet started."""
+        return chart.server(self.render(), self.home, ports=ports)
+
+    def natsmith(self, url: str, words: Sequence[str], sets: Sequence[str] = ()) -> int:
+        """Run natsmith where and as the release's Job would, and return its exit code."""
+        files = chart.provisioner(self.render(sets), self.home, url)
+        environment = {**os.environ, "NATSMITH_CONNECTIONS": str(files / "connections.yaml")}
+        command = [str(Path(sys.executable).parent / "natsmith"), *words]
+        # Our own program with arguments of ours.
+        return subprocess.run(command, cwd=files, env=environment, check=False).returncode  # noqa: S603
+
+    def password(self, key: str) -> Path:
+        """Return the file with the password of a user, such as ``app.app``."""
+        return self.home / "etc/natsmith" / f"{key}.password"

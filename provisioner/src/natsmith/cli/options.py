@@ -1,0 +1,177 @@
+"""What can be said on the command line: the verbs and their options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import natsmith
+from natsmith.cli.help import EPILOG, EXAMPLES
+
+VISIBLE = "since every user sees a command line"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is an error like every other.
+
+    No abbreviations: ``--password x`` would be taken as ``--password-file x``, and the error shows a path.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        settings = {"allow_abbrev": False, "exit_on_error": False, **given}
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def error(self, message: str) -> Any:
+        """Raise instead of exiting."""
+        raise argparse.ArgumentError(None, message)
+
+
+def parsers() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of everything, and the one of each verb."""
+    parser = Parser(
+        prog="natsmith",
+        description="Make the buckets, streams, object stores and consumers of a NATS account be what values files say.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"natsmith {natsmith.__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    plan = _verb(verbs, "plan", "say what would change, why, and what it does to the data", values=True)
+    plan.add_argument("--check", action="store_true", help="exit with 4 if anything differs")
+    apply = _verb(verbs, "apply", "make it so, or refuse and change nothing", values=True)
+    apply.add_argument(
+        "--expect", default="", metavar="DIGEST", help="only if the plan is still the one with this digest"
+    )
+    apply.add_argument(
+        "--outcome", default="", metavar="FILE", help="where to write one line of JSON at the end (docs/json.md)"
+    )
+    verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
+    verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
+    verify.add_argument(
+        "--in-place", action="store_true", help="with a canary in each bucket itself, waiting its real time to live"
+    )
+    verify.add_argument(
+        "--as",
+        default="",
+        metavar="FILE",
+        dest="applications",
+        help="as applications, that this file of connections names: put a canary, get it, remove it again",
+    )
+    _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
+    _verb(verbs, "export", "print the account as values that plan to nothing")
+    _verb(verbs, "history", "show the last runs")
+    _credentials(verbs)
+    schema = _bare(verbs, "schema", "print the JSON Schema of the values, or with --markdown its page")
+    schema.add_argument("--markdown", action="store_true", help="the page for people")
+    return parser, dict(verbs.choices)
+
+
+def _bare(verbs: argparse._SubParsersAction[Parser], name: str, what: str) -> Parser:
+    description = what[0].upper() + what[1:] + "."
+    return verbs.add_parser(name, help=what, description=description, epilog=f"examples:\n{EXAMPLES[name]}")
+
+
+def _verb(verbs: argparse._SubParsersAction[Parser], name: str, what: str, *, values: bool = False) -> Parser:
+    verb = _bare(verbs, name, what)
+    if values:
+        _values(verb)
+        verb.add_argument(
+            "--owner",
+            default="",
+            metavar="NAME",
+            help="in whose name (default: local; the Helm chart's Job uses namespace/release)",
+        )
+    verb.add_argument("--account", default="", metavar="NAME", help="only this account of the values")
+    verb.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long for server and lock (30)"
+    )
+    verb.add_argument(
+        "--output",
+        type=_text_or_json,
+        default="text",
+        metavar="text|json",
+        help="json: one document on stdout, whatever happens (docs/json.md)",
+    )
+    verb.add_argument(
+        "--log", type=_text_or_json, default="text", metavar="text|json", help="how events and errors on stderr look"
+    )
+    _connection(verb)
+    return verb
+
+
+def _values(verb: Parser) -> None:
+    verb.add_argument(
+        "-f",
+        "--values",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="values file, - for standard input; later ones win (needed, repeatable)",
+    )
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="sets",
+        help="one value, as Helm's --set (repeatable)",
+    )
+
+
+def _connection(verb: Parser) -> None:
+    connection = verb.add_argument_group("connection, by default from the environment")
+    for flag, metavar, meaning in (
+        ("--server", "URL", "address, such as nats://127.0.0.1:4222"),
+        ("--user", "NAME", "user name"),
+        (
+            "--password-file",
+            "FILE",
+            f"file with the password; there is no flag for the password, {VISIBLE}",
+        ),
+        ("--creds", "FILE", "credentials file"),
+        ("--nkey", "FILE", "file with an nkey's seed"),
+        ("--tls-ca", "FILE", "certificates to trust"),
+        ("--tls-cert", "FILE", "our certificate"),
+        ("--tls-key", "FILE", "its key"),
+        ("--inbox-prefix", "PREFIX", "what the subjects of answers begin with"),
+        ("--context", "NAME", "context of the nats CLI"),
+        ("--connections", "FILE", "file that names the connection of each account (NATSMITH_CONNECTIONS)"),
+    ):
+        connection.add_argument(flag, default="", metavar=metavar, help=meaning)
+
+
+def _credentials(verbs: argparse._SubParsersAction[Parser]) -> None:
+    verb = _bare(verbs, "credentials", "print a Secret with fresh passwords for the users of the chart's values")
+    _values(verb)
+    for flag, metavar, meaning in (
+        ("--name", "NAME", "what the Secret is called, as in credentials.existingSecret (needed)"),
+        ("--namespace", "NAME", "where it belongs"),
+        ("--release", "NAME", "the Helm release, for the routes between several servers"),
+        ("--fullname", "NAME", "instead of --release: what the servers are called before -0"),
+    ):
+        verb.add_argument(flag, default="", metavar=metavar, help=meaning)
+    verb.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="ACCOUNT.USER",
+        help="only this user, such as APP.app, APP.provisioner or _SYS.sys, or only routes (repeatable)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be seconds such as 30")
+    if value > 86400:
+        raise argparse.ArgumentTypeError(f"is {text}, but must be at most 86400 seconds, a day")
+    return value
+
+
+def _text_or_json(text: str) -> str:
+    if text not in ("text", "json"):
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be text or json")
+    return text

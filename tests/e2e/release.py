@@ -1,0 +1,118 @@
+"""A release of the chart in a namespace: Helm as a person runs it, and what is then there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nats
+from nats.aio.client import Client
+
+from e2e.cluster import Manifest, Namespace, Ran, run
+
+ROOT = Path(__file__).parent.parent.parent
+CHART = ROOT / "charts" / "natsmith"
+
+
+def images() -> list[str]:
+    """Return the Helm arguments that name the images under test."""
+    words = []
+    for key, variable in (("provisioner.image", "NATSMITH_IMAGE"), ("nats.image", "NATS_IMAGE")):
+        repository, _, tag = os.environ[variable].rpartition(":")
+        words += ["--set-string", f"{key}.repository={repository},{key}.tag={tag}"]
+    return words
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release, by one Helm."""
+
+    helm: str
+    namespace: Namespace
+    name: str = "dev"
+
+    @property
+    def fullname(self) -> str:
+        """What its objects are called."""
+        return self.name if self.name == "natsmith" else f"{self.name}-natsmith"
+
+    def run(self, verb: str, *words: str, seconds: float = 420) -> Ran:
+        """Run Helm in the release's namespace."""
+        return run([self.helm, verb, "--namespace", self.namespace.name, *words], seconds=seconds)
+
+    def upgrade(
+        self,
+        values: str | Sequence[str] = (),
+        *,
+        sets: Sequence[str] = (),
+        more: Sequence[str] = (),
+        chart: Path = CHART,
+    ) -> Ran:
+        """Install or upgrade, as the README tells it; *values* are names of files in values/, or paths."""
+        files = [values] if isinstance(values, str) else values
+        words = [word for each in files for word in ("-f", str(ROOT / "values" / each))]
+        words += [word for each in sets for word in ("--set", each)]
+        return self.run("upgrade", "--install", self.name, str(chart), *words, *images(), *more)
+
+    def installed(self, values: str | Sequence[str] = (), **given: Sequence[str]) -> Ran:
+        """Install or upgrade, which must succeed."""
+        ran = self.upgrade(values, **given)  # type: ignore[arg-type]  # the keywords are those of upgrade
+        assert ran.code == 0, ran.text
+        return ran
+
+    @property
+    def status(self) -> str:
+        """What Helm says of the release: deployed, failed."""
+        found = json.loads(self.run("status", self.name, "-o", "json").out)
+        return str(found["info"]["status"])
+
+    def natsmith(self, *words: str, may_fail: bool = False) -> Ran:
+        """Run natsmith in the toolbox."""
+        return self.namespace.kubectl(
+            "exec", f"deploy/{self.fullname}-toolbox", "--", "natsmith", *words, may_fail=may_fail
+        )
+
+    def objects(self) -> dict[str, Manifest]:
+        """Return what is provisioned, by kind and name, as the toolbox sees it."""
+        document = json.loads(self.natsmith("status", "--output", "json").out)
+        return {
+            f"{each['kind']} {each['name']}": each for account in document["accounts"] for each in account["objects"]
+        }
+
+    def exported(self) -> Manifest:
+        """Return the account as values."""
+        found: Manifest = json.loads(self.natsmith("export", "--output", "json").out)
+        return found
+
+    def outcome(self) -> Manifest:
+        """Return what the last Job's pod left as its termination message."""
+        pods = self.namespace.all(
+            "pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=provisioner"
+        )
+        message: Manifest = json.loads(pods[-1]["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
+        return message
+
+    def password(self, key: str, secret: str = "") -> str:
+        """Return a user's password."""
+        data = self.namespace.get("secret", secret or f"{self.fullname}-credentials")["data"]
+        return base64.b64decode(data[f"{key}.password"]).decode()
+
+    @asynccontextmanager
+    async def client(self, user: str = "app", account: str = "app") -> AsyncIterator[Client]:
+        """Connect as an application does, through the Service."""
+        with self.namespace.forwarded(f"svc/{self.fullname}", 4222) as port:
+            client = await nats.connect(
+                f"nats://127.0.0.1:{port}",
+                user=user,
+                password=self.password(f"{account}.{user}"),
+                allow_reconnect=False,
+            )
+            try:
+                yield client
+            finally:
+                await client.close()

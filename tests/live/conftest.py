@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import nats
 import nats.aio.client
 import pytest
 
+import chart
 from cli import Natsmith
 from embedded import Embedded, nats_server
+from installed import Installed, installed
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.log import Log
@@ -123,3 +125,19 @@ def private_server(release: str) -> Iterator[Callable[..., Embedded]]:
 def natsmith(tmp_path: Path, connection: Connection) -> Natsmith:
     """Run the command line in a directory of its own, against ``connection``."""
     return Natsmith(tmp_path, connection)
+
+
+@pytest.fixture
+def install(tmp_path: Path, newest: str) -> Iterator[Callable[..., Installed]]:
+    """Install a release of the chart that belongs to the test; *others* are Secrets that somebody else made."""
+    with ExitStack() as stack:
+
+        def one(
+            *files: Path, others: Sequence[chart.Manifest] = (), version: str = newest, release: str = "dev"
+        ) -> Installed:
+            home = tmp_path / f"{release}-{version}"
+            home.mkdir()
+            rendered = chart.render(files, release=release)
+            return stack.enter_context(installed(rendered, home, others=others, binary=binary(version)))
+
+        yield one

@@ -60,7 +60,7 @@ publish:
     - $JS.API.STREAM.MSG.GET.*
     - $JS.API.CONSUMER.LIST.*
     - $JS.API.CONSUMER.INFO.*.*
-    - $JS.API.CONSUMER.CREATE.*.>
+    - $JS.API.CONSUMER.CREATE.*.*
     - $JS.API.CONSUMER.DELETE.*.*
     - $KV.natsmith_state.>
     - $KV.natsmith_canary.>

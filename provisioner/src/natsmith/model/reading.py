@@ -149,9 +149,9 @@ class _Reader:
         consumer = self.resource(CONSUMER, name, stream.stream, stream.account, given, where, {"deadLetter"})
         if "deadLetter" not in given:
             return [consumer]
-        return [consumer, self.dead_letter(consumer, self.map(given["deadLetter"], f"{where}.deadLetter"))]
+        return [consumer, self.dead_letter(stream, consumer, self.map(given["deadLetter"], f"{where}.deadLetter"))]
 
-    def dead_letter(self, consumer: Resource, given: Mapping[str, Json]) -> Resource:
+    def dead_letter(self, stream: Resource, consumer: Resource, given: Mapping[str, Json]) -> Resource:
         where = f"{consumer.where}.deadLetter"
         name = (
             self.value(Text(), given.get("stream", ""), f"{where}.stream") or f"{consumer.stream}_{consumer.name}_dead"
@@ -165,6 +165,8 @@ class _Reader:
         rest["subjects"] = [
             subject.format(stream=consumer.stream, consumer=consumer.name) for subject in DEAD_LETTER_SUBJECTS
         ]
+        if "replicas" in stream.settings:
+            rest.setdefault("replicas", stream.get("replicas"))  # what a server's end must not take, twice
         return self.resource(STREAM, name, name, consumer.account, rest, where, set())
 
     def resource(

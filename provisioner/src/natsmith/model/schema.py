@@ -159,7 +159,7 @@ def markdown() -> str:
         parts.append(_table(("Setting", "Type", "Default", "Meaning"), rows))
     settings = ", ".join(f"`{name}`" for name in DEAD_LETTER_SETTINGS)
     parts.append(
-        f"### `deadLetter`\n\nIt takes `stream`, the name (by default `<stream>_<consumer>_dead`), `adopt` and `onImmutable`, and these settings of a stream: {settings}.\n"
+        f"### `deadLetter`\n\nIt takes `stream`, the name (by default `<stream>_<consumer>_dead`), `adopt` and `onImmutable`, and these settings of a stream: {settings}.\n\nIts `replicas` are by default those of its stream.\n"
     )
     parts.append("## Profiles\n\nA profile is a start for a bucket; what is written beside it wins.\n")
     parts.append(

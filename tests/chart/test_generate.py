@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import jsonschema
 import pytest
 
+import generate
 from natsmith.errors import WrongValues
 from natsmith.model.schema import json_schema
 from natsmith.model.units import Json
 
 MARKED = "# A chart\n\n<!-- values: begin -->\nold\n<!-- values: end -->\n\nThe end.\n"
-
-
-def _loaded(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("charts_generate", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-generate = _loaded(Path(__file__).parents[2] / "charts" / "generate.py")
 
 
 def schema(text: str) -> dict[str, Json]:

@@ -107,15 +107,29 @@ volumeMounts:
 {{- end -}}
 
 {{- /*
+natsmith.attemptsSeconds — in: root; out: how long all attempts of the Job may take together
+
+What the deadline leaves when a pod takes half a minute to start, and Kubernetes waits 10, 20, 40 seconds and so on between attempts.
+*/ -}}
+{{- define "natsmith.attemptsSeconds" -}}
+{{- $left := sub (int .Values.provisioner.deadlineSeconds) 30 -}}
+{{- $between := 10 -}}
+{{- range until (int .Values.provisioner.backoffLimit) -}}
+{{- $left = sub $left $between -}}
+{{- $between = min (mul 2 $between) 360 -}}
+{{- end -}}
+{{- $left -}}
+{{- end -}}
+
+{{- /*
 natsmith.jobSpec — in: root; out: YAML of the Job
 
 Each attempt ends by itself, with its reason, before Kubernetes ends the Job: an ended pod takes its log with it.
 */ -}}
 {{- define "natsmith.jobSpec" -}}
 {{- $job := .Values.provisioner -}}
-{{- $attempts := add1 (int $job.backoffLimit) -}}
 {{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner") -}}
-{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (sub (int $job.deadlineSeconds) 60) $attempts | int | max 15 | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
+{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
 backoffLimit: {{ $job.backoffLimit }}
 activeDeadlineSeconds: {{ $job.deadlineSeconds }}
 podFailurePolicy:

@@ -1,7 +1,7 @@
 {{- /* natsmith.validate — in: root; fails with everything that is wrong with the values and that a schema cannot say, each with its cure */ -}}
 {{- define "natsmith.validate" -}}
 {{- $problems := list -}}
-{{- range list "names" "accounts" "users" "objects" "server" "connection" "renamed" "size" -}}
+{{- range list "names" "accounts" "users" "objects" "server" "deadline" "connection" "secrets" "servers" "renamed" "size" -}}
 {{- $problems = concat $problems (include (printf "natsmith.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -11,6 +11,10 @@
 
 {{- /* natsmith.validate.… — in: root; out: a line for each problem. Names are checked here: Helm 4 reports those of a schema at the wrong key. */ -}}
 {{- define "natsmith.validate.names" -}}
+{{- $full := include "natsmith.fullname" . }}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $full) }}
+The objects of this release would be called {{ $full }}, which Kubernetes does not allow a Service: set fullnameOverride to a name that begins with a letter and has small letters, digits and - only
+{{- end }}
 {{- $names := list -}}
 {{- range $section, $what := dict "buckets" "a bucket" "objectStores" "an object store" }}
 {{- range $name, $_ := include "natsmith.named" (get $.Values $section) | fromJson }}
@@ -72,10 +76,13 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- if regexMatch "^\\$2[abxy]\\$" ($given.password | default "") }}
 {{ $path }}.password is a bcrypt hash, but clients need the password itself: put both into a Secret and name it as {{ $path }}.existingSecret
 {{- end }}
-{{- if hasKey $seen .login }}
-{{ $path }} has the login name {{ .login }}, which {{ get $seen .login }} has too: a login name is unique over all accounts, so call one of them something else
+{{- $login := $given.nkey | default .login }}
+{{- if and $given.nkey (hasKey $seen $login) }}
+{{ $path }}.nkey is the one of {{ get $seen $login }} too, and a server takes each nkey once: make another with `nk -gen user`
+{{- else if hasKey $seen $login }}
+{{ $path }} has the login name {{ .login }}, which {{ get $seen $login }} has too: a login name is unique over all accounts, so call one of them something else
 {{- end }}
-{{- $_ := set $seen .login $path }}
+{{- $_ := set $seen $login $path }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -114,6 +121,16 @@ nats.tls.{{ . }} is true, but there is no certificate: name a Secret as nats.tls
 {{- if and (hasKey .config.merge "accounts") (hasKey (.config.merge.accounts | default dict) "$SYS") (hasKey (get .config.merge.accounts "$SYS" | default dict) "jetstream") }}
 nats.config.merge.accounts.$SYS.jetstream would enable JetStream on the system account, with which the server does not start: remove it
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "natsmith.validate.deadline" -}}
+{{- with .Values.provisioner }}
+{{- $attempts := add1 (int .backoffLimit) }}
+{{- $lacks := sub (mul 15 $attempts) (include "natsmith.attemptsSeconds" $ | int) }}
+{{- if gt $lacks 0 }}
+provisioner.deadlineSeconds is {{ .deadlineSeconds }}, which leaves no 15 seconds for each of {{ $attempts }} attempts and the pauses between them: raise it to {{ add (int .deadlineSeconds) $lacks }}, or lower provisioner.backoffLimit
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,0 +1,165 @@
+"""Renderings for tests: of values in words, by every Helm that is here, each made once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import pytest
+
+from chart import CHART, Manifest, NotRendered, Rendered, helms, render
+
+Values: TypeAlias = Mapping[str, Any]
+
+ROOT = CHART.parent.parent
+FILES = (*sorted((ROOT / "values").glob("*.yaml")), *sorted((CHART / "ci").glob("*.yaml")))
+NAMESPACE = "messaging"
+
+NKEY, ANOTHER, A_THIRD = (f"U{letter * 55}" for letter in "ABC")
+"""Something shaped as public keys of users."""
+
+EXTERNAL: Values = {"nats": {"enabled": False}, "provisioner": {"connection": {"server": "nats://nats.infra.svc:4222"}}}
+"""The least that provisions a server that someone else runs."""
+
+EVERYTHING: Values = {
+    "commonLabels": {"team": "platform"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "nats": {
+        "replicas": 3,
+        "service": {"nodePorts": {"client": 30422, "monitor": 30822}},
+        "tls": {
+            "verifyClients": True,
+            "monitoring": True,
+            "certManager": {"enabled": True, "issuer": "ours", "dnsNames": ["nats.example.com"]},
+        },
+        "resources": {"limits": {"memory": "4Gi"}},
+        "networkPolicy": {
+            "clients": [{"podSelector": {"matchLabels": {"nats": "client"}}}],
+            "monitors": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
+        },
+        "podLabels": {"a": "b"},
+        "podAnnotations": {"c": "d"},
+    },
+    "accounts": {
+        "A": {
+            "users": {"made": {}, "theirs": {"existingSecret": "a-users"}},
+            "provisioner": {"nkey": NKEY, "seedSecret": {"name": "a-seed"}},
+        },
+        "B": {
+            "users": {"key": {"nkey": ANOTHER, "seedSecret": {"name": "b-seed", "key": "nk"}}},
+            "provisioner": {"existingSecret": "b-provisioner"},
+        },
+    },
+    "buckets": {"sessions": {"account": "A", "ttlSeconds": 300}},
+    "streams": {"S": {"account": "B", "subjects": ["s.>"], "consumers": {"w": {}}}},
+    "objectStores": {"files": {"account": "B"}},
+    "provisioner": {"mode": "job", "podLabels": {"e": "f"}},
+    "toolbox": {"enabled": True},
+}
+"""All that the chart can make, with users of every kind but plain passwords: their digest takes Helm 0.15 s."""
+
+SHAPES: Mapping[str, tuple[Values, tuple[Path, ...]]] = {
+    **{f"{file.parent.name}/{file.name}": ({}, (file,)) for file in FILES},
+    "everything": (EVERYTHING, ()),
+    "external": (EXTERNAL, ()),
+}
+"""Every shape of a release worth looking at, by name: values, and the files below them."""
+
+
+@cache
+def version(helm: Path) -> str:
+    """Return what a Helm calls itself, such as 3.17.3."""
+    said = subprocess.run([helm, "version", "--short"], capture_output=True, text=True, check=True).stdout
+    return said.strip().lstrip("v").partition("+")[0]
+
+
+EVERY_HELM = pytest.mark.parametrize("helm", helms(), ids=version)
+EVERY_SHAPE = pytest.mark.parametrize("shape", SHAPES)
+
+
+def rendered(
+    values: Values | None = None,
+    *files: Path,
+    helm: Path | None = None,
+    release: str = "dev",
+    namespace: str = NAMESPACE,
+    chart: Path = CHART,
+    more: tuple[str, ...] = (),
+    again: int = 0,
+) -> Rendered:
+    """Return what Helm makes of *values* laid over *files*; with another *again*, of another run."""
+    return _rendered(
+        helm or helms()[0], release, namespace, chart, files, json.dumps(values or {}, sort_keys=True), more, again
+    )
+
+
+def shaped(shape: str, helm: Path | None = None, *, release: str = "dev", again: int = 0) -> Rendered:
+    """Return what Helm makes of one of SHAPES."""
+    values, files = SHAPES[shape]
+    return rendered(values, *files, helm=helm, release=release, again=again)
+
+
+@cache
+def _rendered(
+    helm: Path,
+    release: str,
+    namespace: str,
+    chart: Path,
+    files: tuple[Path, ...],
+    document: str,
+    more: tuple[str, ...],
+    _again: int,
+) -> Rendered:
+    with TemporaryDirectory() as directory:
+        overlay = Path(directory) / "overlay.yaml"
+        overlay.write_text(document)
+        return render(
+            (*files, overlay), helm=helm, release=release, chart=chart, more=("--namespace", namespace, *more)
+        )
+
+
+def refused(values: Values, helm: Path | None = None, *, release: str = "dev", more: tuple[str, ...] = ()) -> str:
+    """Return what Helm says when it refuses *values*, with paths as we write them: Helm 4 says `/a/b` where 3 says `a.b`."""
+    with pytest.raises(NotRendered) as caught:
+        rendered(values, helm=helm, release=release, more=more)
+    return str(caught.value).replace("at '/", "at '").replace("/", ".")
+
+
+def without_passwords(release: Rendered) -> list[Manifest]:
+    """Return all objects, of the Secret of generated passwords only its keys: two renderings differ in nothing else."""
+    return [
+        {**each, "data": sorted(each["data"])} if each["kind"] == "Secret" else each
+        for each in sorted(release.manifests, key=named)
+    ]
+
+
+def named(manifest: Manifest) -> tuple[str, str]:
+    """Return what an object is found by within its namespace."""
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def pod_templates(release: Rendered) -> Iterator[tuple[str, Manifest]]:
+    """Yield every pod that the release makes or lets make: whose it is, and its metadata and spec."""
+    for each in release.manifests:
+        if each["kind"] == "Pod":
+            yield each["metadata"]["name"], each
+        elif "template" in each.get("spec", {}):
+            yield each["metadata"]["name"], each["spec"]["template"]
+
+
+def containers_of(pod: Manifest) -> list[Manifest]:
+    """Return the containers of a pod."""
+    found: list[Manifest] = pod["spec"]["containers"]
+    return found
+
+
+def laid(under: Any, over: Any) -> Any:
+    """Return *over* laid on *under*: maps merge, all else replaces."""
+    if not isinstance(under, Mapping) or not isinstance(over, Mapping):
+        return over
+    return {**under, **{key: laid(under.get(key), value) for key, value in over.items()}}

@@ -1,0 +1,125 @@
+"""Every setting of values.yaml has an effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import generate
+from chart import CHART
+from releases import A_THIRD, EVERYTHING, EXTERNAL, Values, laid, rendered, without_passwords
+from test_settings import DIGEST, nats
+
+OTHERS: dict[str, Any] = {
+    "nameOverride": "other",
+    "fullnameOverride": "other",
+    "commonLabels": {"x": "y"},
+    "imagePullSecrets": [{"name": "other"}],
+    "nats.replicas": 5,
+    **{f"{whose}.image.repository": "other" for whose in ("nats", "provisioner")},
+    **{f"{whose}.image.tag": "other" for whose in ("nats", "provisioner")},
+    **{f"{whose}.image.digest": DIGEST for whose in ("nats", "provisioner")},
+    **{f"{whose}.image.pullPolicy": "Never" for whose in ("nats", "provisioner")},
+    **{f"{whose}.resources": {"requests": {"cpu": "7m"}} for whose in ("nats", "provisioner")},
+    **{f"{whose}.podLabels": {"x": "y"} for whose in ("nats", "provisioner")},
+    **{f"{whose}.podAnnotations": {"x": "y"} for whose in ("nats", "provisioner")},
+    **{f"{whose}.nodeSelector": {"x": "y"} for whose in ("nats", "provisioner")},
+    **{f"{whose}.tolerations": [{"operator": "Exists"}] for whose in ("nats", "provisioner")},
+    "nats.jetstream.memory": "7Mi",
+    "nats.jetstream.maxFileStore": "7Mi",
+    "nats.jetstream.domain": "leaf",
+    "nats.jetstream.storage.persistent": False,
+    "nats.jetstream.storage.size": "7Gi",
+    "nats.jetstream.storage.className": "fast",
+    "nats.service.type": "LoadBalancer",
+    "nats.service.annotations": {"x": "y"},
+    "nats.service.nodePorts.client": 31000,
+    "nats.service.nodePorts.monitor": 31001,
+    "nats.tls.existingSecret": "other",
+    "nats.tls.verifyClients": False,
+    "nats.tls.monitoring": False,
+    "nats.tls.routes": False,
+    "nats.tls.certManager.enabled": False,
+    "nats.tls.certManager.issuer": "other",
+    "nats.tls.certManager.issuerKind": "ClusterIssuer",
+    "nats.tls.certManager.dnsNames": ["other"],
+    "nats.systemUser.name": "other",
+    "nats.systemUser.password": "other",
+    "nats.systemUser.nkey": A_THIRD,
+    "nats.systemUser.existingSecret": "other",
+    "nats.cluster.existingSecret": "other",
+    "nats.config.merge": {"x": 1},
+    "nats.lameDuckSeconds": 60,
+    "nats.pdb.enabled": False,
+    "nats.topologySpread.whenUnsatisfiable": "DoNotSchedule",
+    "nats.networkPolicy.enabled": False,
+    "nats.networkPolicy.clients": [{}],
+    "nats.networkPolicy.monitors": [{}],
+    "nats.priorityClassName": "other",
+    "nats.affinity": {"nodeAffinity": {}},
+    "credentials.existingSecret": "other",
+    "accounts": {"C": {"users": {"c": {}}}},
+    "buckets": {"x": {"account": "A"}},
+    "objectStores": {"x": {"account": "A"}},
+    "streams": {"X": {"account": "A", "subjects": ["x"]}},
+    "provisioner.mode": "hook",
+    "provisioner.onImmutable": "move",
+    "provisioner.prune": True,
+    "provisioner.loss": "refuse",
+    "provisioner.consent": {"sessions": "c-1"},
+    "provisioner.deadlineSeconds": 120,
+    "provisioner.backoffLimit": 3,
+    "toolbox.enabled": False,
+    "tests.enabled": False,
+    "nats.enabled": None,
+    "nats.forgetAccounts": None,
+    "provisioner.connection.server": "nats://other:4222",
+    "provisioner.connection.existingSecret": "other",
+    "provisioner.connection.tls.existingSecret": "other",
+    "provisioner.connection.tls.clientCertificate": True,
+}
+"""Another value of every setting; None: a test of its own says what it does, here or in test_lookup."""
+
+
+def leaves(keys: tuple[generate.Key, ...]) -> list[str]:
+    """Return the paths of all settings of values.yaml."""
+    return [
+        path
+        for key in keys
+        for path in (leaves(key.children) if key.children and not key.said.get("opaque") else [key.path])
+    ]
+
+
+def nested(path: str, value: Any) -> Values:
+    """Return values that say one thing."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    found: Values = value
+    return found
+
+
+def base(path: str) -> Values:
+    """Return values of which a setting changes something."""
+    if path.startswith("provisioner.connection"):
+        return laid(EXTERNAL, {"provisioner": {"connection": {"tls": {"existingSecret": "tls"}}}})  # type: ignore[no-any-return]
+    if path == "nats.tls.existingSecret":
+        return nats(replicas=3)
+    return laid(EVERYTHING, {"nats": {"tls": {"existingSecret": ""}}})  # type: ignore[no-any-return]
+
+
+def test_every_setting_is_looked_at() -> None:
+    """The table above names all settings that there are, and no others."""
+    assert sorted(leaves(generate.read((CHART / "values.yaml").read_text(), "values.yaml"))) == sorted(OTHERS)
+
+
+@pytest.mark.parametrize("path", [path for path, value in OTHERS.items() if value is not None])
+def test_every_setting_changes_what_is_rendered(path: str) -> None:
+    """No setting is there in name only."""
+    overlay: Values = nested(path, OTHERS[path])
+    if path == "nats.tls.certManager.enabled":
+        overlay = laid(overlay, nats(tls={"verifyClients": False, "monitoring": False}))
+    if path == "accounts":
+        overlay = {"accounts": OTHERS[path]}
+
+    assert without_passwords(rendered(base(path))) != without_passwords(rendered(laid(base(path), overlay)))

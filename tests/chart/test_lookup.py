@@ -1,0 +1,158 @@
+"""What an upgrade finds in the cluster stays: generated passwords, and the data of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from chart import NotRendered, Rendered
+from memory_cluster import Cluster, serving
+from releases import EVERY_HELM, NAMESPACE, Values, laid, rendered
+
+RUNS = count(1)
+
+
+def accounts(**users: Values) -> Values:
+    """Return values with the account A and its users."""
+    return {"accounts": {"A": {"users": users}}}
+
+
+@dataclass
+class Installed:
+    """A release in a cluster: what it was rendered to last."""
+
+    cluster: Cluster
+    helm: Path
+    release: str
+
+    def upgraded(self, values: Values) -> Rendered:
+        """Return the release after an upgrade to *values*, and let the cluster have it."""
+        flags = ("--dry-run=server", *self.cluster.flags)
+        after = rendered(values, helm=self.helm, release=self.release, more=flags, again=next(RUNS))
+        self.cluster.put(NAMESPACE, self.release, *after.all("Secret"), *after.all("ConfigMap"))
+        return after
+
+    def refused(self, values: Values) -> str:
+        """Return what an upgrade to *values* is refused with."""
+        with pytest.raises(NotRendered) as caught:
+            self.upgraded(values)
+        return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Serve a cluster for all tests here; each has a release of its own."""
+    with serving(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def installed(cluster: Cluster, helm: Path) -> Installed:
+    """Return a release that is not there yet."""
+    return Installed(cluster, helm, f"r{next(RUNS)}")
+
+
+def generated(release: Rendered) -> list[str]:
+    """Return the users whose passwords a release has generated."""
+    keys: str = release.one("Secret")["metadata"]["annotations"]["natsmith/generated"]
+    return keys.split()
+
+
+@EVERY_HELM
+def test_generated_passwords_stay(installed: Installed) -> None:
+    """An upgrade finds the Secret and keeps every password in it."""
+    before = installed.upgraded(accounts(u={}))
+    after = installed.upgraded(laid(accounts(u={}), {"buckets": {"b": {}}}))
+
+    assert before.secret_files == after.secret_files
+
+
+@EVERY_HELM
+def test_the_same_upgrade_changes_nothing(installed: Installed) -> None:
+    """With the cluster at hand, a second rendering is the first, to the letter."""
+    assert installed.upgraded({"nats": {"replicas": 3}}).text == installed.upgraded({"nats": {"replicas": 3}}).text
+
+
+@EVERY_HELM
+def test_a_new_user_gets_a_password_and_the_others_keep_theirs(installed: Installed) -> None:
+    """Adding a user changes nobody else's password."""
+    before = installed.upgraded(accounts(u={})).secret_files
+    after = installed.upgraded(accounts(u={}, v={})).secret_files
+
+    assert before.items() <= after.items()
+    assert {"A.v.conf", "A.v.password"} == after.keys() - before.keys()
+
+
+@EVERY_HELM
+def test_a_user_that_is_gone_is_gone_from_the_secret(installed: Installed) -> None:
+    """A password that nobody uses is not kept."""
+    installed.upgraded(accounts(u={}, v={}))
+
+    assert not [key for key in installed.upgraded(accounts(u={})).secret_files if key.startswith("A.v.")]
+
+
+@EVERY_HELM
+def test_a_plain_password_gives_way_to_a_generated_one(installed: Installed) -> None:
+    """Taking a plain password out of the values makes a new one: the old one was read by many."""
+    installed.upgraded(accounts(u={"password": "p"}))
+    after = installed.upgraded(accounts(u={}))
+
+    assert len(after.secret_files["A.u.password"]) == 32
+    assert "A.u" in generated(after)
+
+
+@EVERY_HELM
+def test_a_generated_password_gives_way_to_a_plain_one(installed: Installed) -> None:
+    """What the values say is what is, and the Secret no longer calls it generated."""
+    installed.upgraded(accounts(u={}))
+    after = installed.upgraded(accounts(u={"password": "p"}))
+
+    assert after.secret_files["A.u.password"] == "p"
+    assert "A.u" not in generated(after)
+
+
+@EVERY_HELM
+def test_routes_follow_the_servers_and_keep_their_password(installed: Installed) -> None:
+    """From three servers to five: more routes, the same password, so that old and new servers trust each other."""
+    before, after = (installed.upgraded({"nats": {"replicas": each}}).secret_files for each in (3, 5))
+
+    assert before["routes.password"] == after["routes.password"]
+    assert [3, 5] == [each["routes.conf"].count("nats-route://") for each in (before, after)]
+
+
+@EVERY_HELM
+def test_a_renamed_account_is_refused_with_the_cure(installed: Installed) -> None:
+    """Its data would stay on the disk under a name that nobody has."""
+    installed.upgraded(accounts(u={}))
+    message = installed.refused({"accounts": {"B": {"users": {"u": {}}}}})
+
+    assert "accounts.A was in this release and is gone" in message
+    assert "Keep accounts.A; or, to give up all that it holds, add A to nats.forgetAccounts" in message
+
+
+@EVERY_HELM
+def test_the_default_account_is_not_lost_by_naming_another(installed: Installed) -> None:
+    """Who begins with the account app and then names one of his own is told that app goes."""
+    installed.upgraded({})
+
+    assert "accounts.app was in this release and is gone" in installed.refused(accounts(u={}))
+
+
+@EVERY_HELM
+def test_an_account_goes_when_it_may(installed: Installed) -> None:
+    """nats.forgetAccounts is the owner's word."""
+    installed.upgraded(accounts(u={}))
+
+    assert installed.upgraded({"accounts": {"B": {"users": {"u": {}}}}, "nats": {"forgetAccounts": ["A"]}}).manifests
+
+
+@EVERY_HELM
+def test_another_account_may_be_added(installed: Installed) -> None:
+    """Only what goes is refused."""
+    installed.upgraded(accounts(u={}))
+
+    assert installed.upgraded(laid(accounts(u={}), {"accounts": {"B": {"users": {"v": {}}}}})).manifests

@@ -38,8 +38,8 @@ MONITOR ?= 8222
 up: $(VENV)/.done ## The same server for your own work, until Ctrl-C; its data stays
 	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR)
 
-unit: $(VENV)/.done ## The tests that need no server, in seconds
-	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench
+unit: $(VENV)/.done ## The tests that need no server; the chart's, with every Helm that is here
+	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench -n auto
 
 live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 	$(PYTEST) tests/live -n 4

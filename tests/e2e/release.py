@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Release:
         words += [word for each in sets for word in ("--set", each)]
         return self.run("upgrade", "--install", self.name, str(chart), *words, *images(), *more)
 
-    def installed(self, values: str | Sequence[str] = (), **given: Sequence[str]) -> Ran:
+    def installed(self, values: str | Sequence[str] = (), **given: Sequence[str] | Path) -> Ran:
         """Install or upgrade, which must succeed."""
         ran = self.upgrade(values, **given)  # type: ignore[arg-type]  # the keywords are those of upgrade
         assert ran.code == 0, ran.text
@@ -71,8 +72,27 @@ class Release:
         found = json.loads(self.run("status", self.name, "-o", "json").out)
         return str(found["info"]["status"])
 
+    @property
+    def revision(self) -> int:
+        """How often it was installed, upgraded or rolled back."""
+        return int(json.loads(self.run("status", self.name, "-o", "json").out)["version"])
+
+    def pods(self, component: str) -> list[Manifest]:
+        """Return the pods of a component (nats, provisioner, toolbox), oldest first."""
+        return self.namespace.all(
+            "pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+        )
+
+    def jobs(self) -> list[Manifest]:
+        """Return the Jobs that provision, oldest first."""
+        return self.namespace.all(
+            "jobs", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=provisioner"
+        )
+
     def natsmith(self, *words: str, may_fail: bool = False) -> Ran:
         """Run natsmith in the toolbox."""
+        # `kubectl exec` does not wait for a pod that is about to start.
+        self.namespace.kubectl("rollout", "status", f"deploy/{self.fullname}-toolbox", "--timeout=60s", may_fail=True)
         return self.namespace.kubectl(
             "exec", f"deploy/{self.fullname}-toolbox", "--", "natsmith", *words, may_fail=may_fail
         )
@@ -103,16 +123,38 @@ class Release:
         return base64.b64decode(data[f"{key}.password"]).decode()
 
     @asynccontextmanager
-    async def client(self, user: str = "app", account: str = "app") -> AsyncIterator[Client]:
-        """Connect as an application does, through the Service."""
+    async def client(
+        self, user: str = "app", account: str = "app", *, secret: str = "", tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[Client]:
+        """Connect as an application does, through the Service; its password is in *secret*, or in the chart's."""
         with self.namespace.forwarded(f"svc/{self.fullname}", 4222) as port:
             client = await nats.connect(
-                f"nats://127.0.0.1:{port}",
+                f"{'tls' if tls else 'nats'}://127.0.0.1:{port}",
                 user=user,
-                password=self.password(f"{account}.{user}"),
+                password=self.password(f"{account}.{user}", secret),
                 allow_reconnect=False,
+                tls=tls,
+                tls_hostname="localhost" if tls else None,
             )
             try:
                 yield client
             finally:
                 await client.close()
+
+    async def filled(self) -> dict[str, str]:
+        """Write into the objects of values/dev.yaml as an application, and return all that was acknowledged."""
+        async with self.client() as client:
+            stream = client.jetstream()
+            bucket = await stream.key_value("sessions")
+            for number in range(20):
+                await bucket.put(f"user-{number}", f"token {number}".encode())
+                await stream.publish("messages.ingest.orders", f"order {number}".encode())
+        return await self.held()
+
+    async def held(self) -> dict[str, str]:
+        """Return the entries of the bucket `sessions` by key, and how many messages the stream MESSAGES has."""
+        async with self.client() as client:
+            stream = client.jetstream()
+            bucket = await stream.key_value("sessions")
+            entries = {key: ((await bucket.get(key)).value or b"").decode() for key in sorted(await bucket.keys())}
+            return {**entries, "MESSAGES": str((await stream.stream_info("MESSAGES")).state.messages)}

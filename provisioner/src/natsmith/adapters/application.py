@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 from natsmith.adapters import answers
 from natsmith.adapters.connecting import Waiting, user_of
 from natsmith.adapters.connections import Connection
-from natsmith.adapters.link import Link
+from natsmith.adapters.link import Link, opened
 from natsmith.adapters.server import NO_MESSAGE
 from natsmith.log import Log
 
@@ -65,13 +64,5 @@ async def connect_application(connection: Connection, *, timeout: float, log: Lo
     """Return the application that logs in by *connection*; it need not have a right to ask about the account."""
     waiting = Waiting(connection, log)
     link = Link(connection, waiting)
-    try:
-        async with asyncio.timeout(timeout):
-            await link.open()
-    except TimeoutError:
-        await link.close()
-        raise waiting.given_up(timeout) from waiting.error
-    except BaseException:
-        await link.close()
-        raise
-    return NatsApplication(link, connection.user or user_of(connection))
+    async with opened(link, waiting, timeout=timeout):
+        return NatsApplication(link, connection.user or user_of(connection))

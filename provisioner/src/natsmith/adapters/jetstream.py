@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from natsmith.adapters import answers
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
-from natsmith.adapters.link import Link
+from natsmith.adapters.link import Link, opened
 from natsmith.adapters.server import (
     CONSUMER_NOT_FOUND,
     NO_MESSAGE,
@@ -247,16 +247,8 @@ async def connect(connection: Connection, *, timeout: float, log: Log) -> JetStr
     waiting = Waiting(connection, log)
     link = Link(connection, waiting)
     server = JetStream(link)
-    try:
-        async with asyncio.timeout(timeout):
-            await link.open()
-            account = await _ready_account(server, waiting)
-    except TimeoutError:
-        await link.close()
-        raise waiting.given_up(timeout) from waiting.error
-    except BaseException:
-        await link.close()
-        raise
+    async with opened(link, waiting, timeout=timeout):
+        account = await _ready_account(server, waiting)
     if account.level < OLDEST_LEVEL:
         await link.close()
         raise DecisionNeeded(

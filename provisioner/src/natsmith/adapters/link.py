@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import nats.aio.client
@@ -203,6 +203,21 @@ class Link:
             error = why(subject)
             if error and not future.done():
                 future.set_result(error)
+
+
+@contextlib.asynccontextmanager
+async def opened(link: Link, waiting: Waiting, *, timeout: float) -> AsyncIterator[None]:
+    """Open *link* and run a block, both within *timeout* seconds; whatever goes wrong there closes it again."""
+    try:
+        async with asyncio.timeout(timeout):
+            await link.open()
+            yield
+    except TimeoutError:
+        await link.close()
+        raise waiting.given_up(timeout) from waiting.error
+    except BaseException:
+        await link.close()
+        raise
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -137,11 +137,25 @@ class Decider:
         word = consent.digest(change)
         if word in self.policy.consent:
             return replace(change, consent=word)
-        how = f"--set {consent.setting(change)}={word}"
+        return replace(
+            change, consent=word, blocked=f"it loses data; to agree to exactly this loss{self._how(change, word)}"
+        )
+
+    def _how(self, change: Change, word: str) -> str:
+        """Return how *word* is said: to natsmith, or to the Helm that asked."""
+        key = consent.setting(change)
         namespace, slash, release = self.owner.partition("/")
-        if slash:
-            how = f"helm upgrade {release} CHART --namespace {namespace} --reuse-values {how}"
-        return replace(change, consent=word, blocked=f"it loses data; to agree to exactly this loss: {how}")
+        if not slash:
+            return f": --set {key}={word}"
+        # A chart inside another one owns in the name of release.alias, and its values are below the alias.
+        release, dot, alias = release.partition(".")
+        said = f"--set {alias}{dot}{key}={word}"
+        # --reuse-values means the values that were deployed last: after a refused upgrade those of before it. A refused
+        # rollback is pending, and Helm lets only another rollback in: tests/e2e/test_refusals.py.
+        return (
+            f" repeat the upgrade with {said}; after a rollback repeat that with --no-hooks, "
+            f"then: helm upgrade {release} CHART --namespace {namespace} --reuse-values {said}"
+        )
 
     def _foreign(self, resource: Resource, applied: Applied) -> str:
         return (

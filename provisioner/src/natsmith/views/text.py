@@ -13,6 +13,9 @@ from natsmith.model.resources import CONSUMER
 
 LONGEST_SHOWN = 60
 TOLD_SHOWN = 10
+ONE_OF = {"entries": "entry", "messages": "message", "chunks": "chunk"}
+"""What a fate counts, when it is one."""
+
 FAILURES_SHOWN = 5
 """When a server is gone, one line for each of the requests under way would hide the reason."""
 
@@ -130,7 +133,7 @@ def fate(each: Fate) -> str:
     if each.noun == "its position":
         return "loses its position" if each.word == "drops" else f"{each.word} its position"
     about = "at most " if each.about and each.word != "moves" else ""
-    return f"{each.word} {about}{each.count} {each.noun}"
+    return f"{each.word} {about}{plural(each.count, ONE_OF[each.noun], each.noun)}"
 
 
 def summary(plans: Sequence[Plan], command: str) -> str:

@@ -32,6 +32,9 @@ LEFT_BEHIND = timedelta(minutes=10)
 POLL_SECONDS = 0.05
 """How often a canary is looked for: without markers the server does not announce an expiry."""
 
+SETTLE_SECONDS = 0.3
+"""How long a canary must be gone: right after a create, a server of a cluster may not know the stream yet."""
+
 TWINS_AT_ONCE = 32
 TWIN_BYTES = 2**20
 
@@ -154,10 +157,15 @@ async def _lived(server: Server, stream: str, subject: str, *, limit: float, ttl
     """Return how many seconds a canary lived, or None if it was still there after *limit*."""
     began = clock()
     sequence = await server.publish(subject, b"canary", ttl=ttl)
+    gone: float | None = None
     while clock() - began <= limit:
         message = await server.last(stream, subject)
-        if message is None or message.sequence != sequence:  # gone, or only its marker is left
-            return round(clock() - began, 3)
+        if message is not None and message.sequence == sequence:
+            gone = None
+        else:  # gone, or only its marker is left
+            gone = gone or clock()
+            if clock() - gone >= SETTLE_SECONDS:
+                return round(gone - began, 3)
         await asyncio.sleep(POLL_SECONDS)
     return None
 

@@ -35,7 +35,7 @@ demo: $(VENV)/.done ## The chart's own server and objects without a cluster: pro
 VALUES ?= values/dev.yaml
 PORT ?= 4222
 MONITOR ?= 8222
-up: $(VENV)/.done ## The same server for your own work, until Ctrl-C; its data stays
+up: $(VENV)/.done ## The same server for your own work, until Ctrl-C; VALUES, PORT and MONITOR choose; its data stays
 	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR)
 
 unit: $(VENV)/.done ## The tests that need no server; the chart's, with every Helm that is here
@@ -79,7 +79,8 @@ e2e: $(VENV)/.done ## The chart in the cluster of KUBECONFIG, with each Helm on 
 
 kind: ## A cluster for e2e, for those who have docker and kind
 	kind create cluster --config tests/e2e/kind.yaml
-	kind load docker-image $(IMAGE)
+	docker pull $(NATS_IMAGE)
+	kind load docker-image $(IMAGE) $(NATS_IMAGE)
 
 bench: $(VENV)/.done ## Speed and memory, as ratios against a bare script in the same run
 	$(BIN)/python tests/bench/run.py

@@ -78,6 +78,7 @@ class Embedded:
         deadline = time.monotonic() + START_SECONDS
         while not (listens.exists() and listens.read_text().endswith("}")):
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise RuntimeError(f"nats-server did not start: {self.log}")
             # A file does not announce itself; the loop is bounded by START_SECONDS.
             time.sleep(0.02)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,10 @@ from embedded import ANY_PORT, Embedded
 ROOT = Path(__file__).parent.parent
 
 
+class InUse(Exception):
+    """The directory's server runs already; two on one store would destroy it."""
+
+
 class Release:
     """What `helm install` gives, in a directory instead of a cluster; its passwords and data stay there."""
 
@@ -24,14 +30,25 @@ class Release:
         self.home = home
         self.kept = home / "passwords.yaml"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else out of the directory for a block; a process that dies lets go of it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InUse from error
+            yield
+
     def render(self, sets: Sequence[str] = ()) -> chart.Rendered:
-        """Return the chart's output, with the passwords that the directory has, or makes now."""
-        files = [ROOT / self.values]
-        if not self.kept.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            self.kept.touch(mode=0o600)
-            self.kept.write_text(yaml.safe_dump(chart.passwords(chart.render(files))))
-        return chart.render([*files, self.kept], more=[word for each in sets for word in ("--set", each)])
+        """Return the chart's output, with the passwords that the directory has; new users' are kept from now on."""
+        files = [ROOT / self.values, *([self.kept] if self.kept.exists() else [])]
+        rendered = chart.render(files, more=[word for each in sets for word in ("--set", each)])
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.kept.touch(mode=0o600)
+        self.kept.write_text(yaml.safe_dump(chart.passwords(rendered)))
+        return rendered
 
     def server(self, ports: tuple[int, int] = (ANY_PORT, ANY_PORT)) -> Embedded:
         """Return the release's server, not yet started."""

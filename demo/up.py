@@ -4,55 +4,72 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 
 from chart import NotHere, NotRendered
 from embedded import Embedded
-from release import ROOT, Release
+from release import ROOT, InUse, Release
 
 
-def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "8222", home: str = ".embedded") -> int:
+def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "8222", home: str = "") -> int:
     """Run it and return an exit code."""
-    release = Release(values, ROOT / home)
+    # SIGTERM as Ctrl-C: both end the server in order. Both are said, since a shell's background has Ctrl-C ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
+    release = Release(values, ROOT / (home or f".embedded/{Path(values).stem}"))
     try:
-        server = release.server((int(port), int(monitor)))
-        server.start()
+        with release.locked():
+            return run(release, (int(port), int(monitor)))
+    except KeyboardInterrupt:
+        print(f"\nStopped. What it stored stays in {shown(release.home)}/ until `make clean`.", flush=True)
+        return 0
     except NotRendered as refusal:
         print(refusal, file=sys.stderr)
         return 2
     except NotHere as lack:
         print(f"{lack}: choose values without it, such as make up VALUES=values/dev.yaml", file=sys.stderr)
         return 2
-    except RuntimeError as failure:
-        reason = str(failure).strip().splitlines()[-1]
-        print(f"{reason}\nIf the port is taken: make up PORT=4333 MONITOR=8333", file=sys.stderr)
+    except InUse:
+        print(
+            f"{shown(release.home)} is in use by another make up: stop that one, or use other values", file=sys.stderr
+        )
         return 1
-    # SIGTERM as Ctrl-C: both end the server in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def run(release: Release, ports: tuple[int, int]) -> int:
+    """Run the release's server until somebody stops it."""
+    server = release.server(ports)
     try:
+        server.start()
         code = release.natsmith(server.url, ["apply", "-f", "desired.yaml"])
         if code:
             return code
         say(release, server)
         server.wait()
-    except KeyboardInterrupt:
-        return 0
+    except RuntimeError as failure:
+        reason = str(failure).strip().splitlines()[-1]
+        print(f"{reason}\nIf a port is taken: make up PORT=4333 MONITOR=8333", file=sys.stderr)
     else:
         print(f"The server ended by itself: see {server.home / 'nats.log'}", file=sys.stderr)
-        return 1
     finally:
         server.stop()
-        print(f"\nStopped. What it stored stays in {home}/ until `make clean`.", flush=True)
+    return 1
 
 
 def say(release: Release, server: Embedded) -> None:
-    """Print how to connect."""
+    """Print how to connect, and how to change something."""
     print(f"\nThe server of {release.values} runs until Ctrl-C. Connect with:\n")
     for file in sorted(release.password("x").parent.glob("*.password")):
         account, user = file.name.removesuffix(".password").split(".")
         if user != "provisioner":
-            secret = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-            print(f'  export NATS_URL={server.url} NATS_USER={user} NATS_PASSWORD="$(cat {secret})"   # {account}')
-    print("\n  natsmith status", flush=True)
+            print(f'  export NATS_URL={server.url} NATS_USER={user} NATS_PASSWORD="$(cat {file})"   # {account}')
+    print(f"\n  {ROOT}/.venv/bin/natsmith status")
+    print(f"\nTo change what is there: edit {release.values}, Ctrl-C, and make up again.", flush=True)
+
+
+def shown(path: Path) -> Path:
+    """Return *path* as a person in the repository names it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 if __name__ == "__main__":

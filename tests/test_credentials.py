@@ -67,11 +67,10 @@ def test_the_name_and_the_place_are_said(capsys: pytest.CaptureFixture[str], tmp
 @pytest.mark.parametrize(
     ("values", "words", "fullname", "count"),
     [
-        ({}, ("--release", "demo"), "demo-natsmith", 3),
         ({"nats": {"replicas": 5}}, ("--release", "demo"), "demo-natsmith", 5),
         ({"nats": {"replicas": 3}}, ("--fullname", "parent-bus"), "parent-bus", 3),
         ({"nats": {"replicas": 3}, "fullnameOverride": "bus"}, (), "bus", 3),
-        ({}, ("--release", "demo", "--only", "routes"), "demo-natsmith", 3),
+        ({}, ("--release", "demo", "--only", "routes"), "demo-natsmith", 1),
     ],
     ids=str,
 )

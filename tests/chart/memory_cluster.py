@@ -38,14 +38,16 @@ class Cluster:
     """By the path of the API under which one is found."""
 
     def put(self, namespace: str, release: str, *manifests: Manifest) -> None:
-        """Store objects of the core API as those of a release, which Helm would otherwise not take for its own."""
+        """Store objects as those of a release, which Helm would otherwise not take for its own."""
         for each in manifests:
-            plural = next(plural for plural, kind in RESOURCES["v1"].items() if kind == each["kind"])
+            api = each["apiVersion"]
+            plural = next(plural for plural, kind in RESOURCES[api].items() if kind == each["kind"])
             metadata = each["metadata"]
             metadata.setdefault("labels", {})["app.kubernetes.io/managed-by"] = "Helm"
             owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
             metadata.setdefault("annotations", {}).update(owner)
-            self.objects[f"/api/v1/namespaces/{namespace}/{plural}/{each['metadata']['name']}"] = each
+            root = "/apis/" if "/" in api else "/api/"
+            self.objects[f"{root}{api}/namespaces/{namespace}/{plural}/{metadata['name']}"] = each
 
     @property
     def flags(self) -> tuple[str, ...]:

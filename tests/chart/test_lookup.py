@@ -33,7 +33,8 @@ class Installed:
         """Return the release after an upgrade to *values*, and let the cluster have it."""
         flags = ("--dry-run=server", *self.cluster.flags)
         after = rendered(values, helm=self.helm, release=self.release, more=flags, again=next(RUNS))
-        self.cluster.put(NAMESPACE, self.release, *after.all("Secret"), *after.all("ConfigMap"))
+        kept = [each for kind in ("Secret", "ConfigMap", "StatefulSet") for each in after.all(kind)]
+        self.cluster.put(NAMESPACE, self.release, *kept)
         return after
 
     def refused(self, values: Values) -> str:
@@ -156,3 +157,72 @@ def test_another_account_may_be_added(installed: Installed) -> None:
     installed.upgraded(accounts(u={}))
 
     assert installed.upgraded(laid(accounts(u={}), {"accounts": {"B": {"users": {"v": {}}}}})).manifests
+
+
+def nats(replicas: int = 1, **storage: object) -> Values:
+    """Return values with so many servers and such volumes."""
+    return {"nats": {"replicas": replicas, "jetstream": {"storage": storage}}}
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("before", "after", "why", "cure"),
+    [
+        (nats(1), nats(3), "a cluster deletes what one server stored", "Keep nats.replicas: 1"),
+        (nats(3), nats(1), "one server does not read what a cluster stored", "Keep nats.replicas"),
+        (nats(5), nats(3), "this release has 5 servers", "Keep nats.replicas: 5"),
+        (nats(size="5Gi"), nats(size="6Gi"), "were made with 5Gi", "docs/upgrade.md"),
+        (nats(className="a"), nats(className="b"), 'were made with "a"', 'Set it to "a"'),
+        (nats(persistent=True), nats(persistent=False), "was installed with true", "Set it to true"),
+        (nats(persistent=False), nats(persistent=True), "was installed with false", "Set it to false"),
+    ],
+)
+def test_what_would_lose_data_or_fail_halfway_is_refused(
+    installed: Installed, before: Values, after: Values, why: str, cure: str
+) -> None:
+    """Servers cannot become fewer, nor one several, and volumes stay as they are."""
+    installed.upgraded(before)
+
+    refusal = installed.refused(after)
+
+    assert why in refusal
+    assert cure in refusal
+    installed.upgraded(before)
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(nats(3), nats(5)), (nats(persistent=False), nats(3, persistent=False)), (nats(size="1Gi"), nats(size="1024Mi"))],
+)
+def test_what_keeps_data_is_let_through(installed: Installed, before: Values, after: Values) -> None:
+    """More servers of several, the same size in other words, and no volumes at all."""
+    installed.upgraded(before)
+
+    assert installed.upgraded(after).one("StatefulSet")
+
+
+SECRETS: list[tuple[Values, str]] = [
+    ({"credentials": {"existingSecret": "no"}}, "credentials.existingSecret is no, but namespace"),
+    (
+        {"credentials": {"existingSecret": "half"}},
+        "lacks _SYS.sys.conf, app.provisioner.conf, app.provisioner.password",
+    ),
+    ({"nats": {"tls": {"existingSecret": "no"}}}, "nats.tls.existingSecret is no, but namespace"),
+]
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(("values", "told"), SECRETS)
+def test_a_missing_secret_is_told_before_pods_wait_for_it(
+    installed: Installed, cluster: Cluster, values: Values, told: str
+) -> None:
+    """With a terminal to tell it to; with mode job it may come later, and where nothing can be looked up it is not asked."""
+    half = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "half"}, "data": {"app.app.conf": "eA=="}}
+    cluster.put(NAMESPACE, "somebody", half)
+    assert installed.upgraded(laid(values, {"provisioner": {"mode": "job"}}))
+    everywhere = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {}}
+    cluster.put(NAMESPACE, "somebody", everywhere)
+
+    assert told in installed.refused(values)
+    assert installed.upgraded(laid(values, {"provisioner": {"mode": "job"}}))

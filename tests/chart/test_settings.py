@@ -60,6 +60,22 @@ def test_a_load_balancer_with_a_node_port_stays_one() -> None:
     assert rendered(values).one("Service", "-natsmith")["spec"]["type"] == "LoadBalancer"
 
 
+@pytest.mark.parametrize(
+    ("service", "names"),
+    [
+        ({}, ["client", "monitor"]),
+        ({"nodePorts": {"client": 30422}}, ["client"]),
+        ({"type": "LoadBalancer"}, ["client"]),
+        ({"type": "NodePort", "nodePorts": {"monitor": 30822}}, ["client", "monitor"]),
+    ],
+)
+def test_monitoring_leaves_the_cluster_only_where_that_was_said(service: Values, names: list[str]) -> None:
+    """It asks for no password."""
+    spec = rendered(nats(service=service)).one("Service", "-natsmith")["spec"]
+
+    assert names == [each["name"] for each in spec["ports"]]
+
+
 @EVERY_HELM
 def test_the_server_stores_nine_tenths_of_its_volume(helm: Path) -> None:
     """Unless one says more, so that the volume cannot run full."""

@@ -174,9 +174,14 @@ def previous(helm: str, root: Path) -> Path:
     archive = subprocess.run(words, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=BytesIO(archive)) as files:
         files.extractall(root, filter="data")
-    chart = root / "charts" / "natsmith" / "Chart.yaml"
-    chart.write_text(yaml.safe_dump({**yaml.safe_load(chart.read_text()), "version": "0.0.9"}))
-    packaged = run([helm, "package", str(chart.parent), "--destination", str(root)])
+    return as_older(helm, root / "charts" / "natsmith", root)
+
+
+def as_older(helm: str, chart: Path, root: Path) -> Path:
+    """Package *chart*, which is changed, as version 0.0.9."""
+    about = chart / "Chart.yaml"
+    about.write_text(yaml.safe_dump({**yaml.safe_load(about.read_text()), "version": "0.0.9"}))
+    packaged = run([helm, "package", str(chart), "--destination", str(root)])
     assert packaged.code == 0, packaged.text
     return root / "natsmith-0.0.9.tgz"
 
@@ -188,7 +193,7 @@ def pod_template(dev: Release) -> Manifest:
 
 
 async def test_from_the_previous_version_of_the_chart(release: MakeRelease, helm: str, tmp_path: Path) -> None:
-    """The version alone restarts no server; data, passwords and objects stay."""
+    """Data, passwords and objects stay; a server restarts when its pod changes, and only then."""
     dev = release()
     dev.installed("dev.yaml", chart=previous(helm, tmp_path))
     assert "natsmith-0.0.9" == dev.namespace.get("statefulset", dev.fullname)["metadata"]["labels"]["helm.sh/chart"]
@@ -204,6 +209,20 @@ async def test_from_the_previous_version_of_the_chart(release: MakeRelease, helm
     assert (before, password) == (await dev.held(), dev.password("app.app"))
     same = server["metadata"]["uid"] == dev.pods("nats")[0]["metadata"]["uid"]
     assert same == (made_from == pod_template(dev)), "a server restarts when its pod changes, and only then"
+
+
+def test_the_version_alone_restarts_no_server(release: MakeRelease, helm: str, tmp_path: Path) -> None:
+    """The same chart under another version leaves the server's pod as it is."""
+    dev = release()
+    dev.installed("dev.yaml", chart=as_older(helm, Path(shutil.copytree(CHART, tmp_path / "natsmith")), tmp_path))
+    [server] = dev.pods("nats")
+
+    dev.installed("dev.yaml", more=["--wait"])
+
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    labels = dev.namespace.get("statefulset", dev.fullname)["metadata"]["labels"]
+    assert f"natsmith-{version}" == labels["helm.sh/chart"]
+    assert server["metadata"]["uid"] == dev.pods("nats")[0]["metadata"]["uid"]
 
 
 STAGES = (

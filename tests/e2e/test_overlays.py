@@ -139,8 +139,10 @@ async def test_production_is_three_servers_with_tls(
 
     with production.namespace.forwarded(f"svc/{production.fullname}", 8222) as port:
         routes = run(["curl", "-sS", f"http://127.0.0.1:{port}/routez"]).out
-    assert {f"{production.fullname}-{number}" for number in range(3)} >= {
-        each["remote_name"] for each in json.loads(routes)["routes"]
+    found = json.loads(routes)
+    assert {f"{production.fullname}-{number}" for number in range(3)} == {
+        found["server_name"],
+        *(each["remote_name"] for each in found["routes"]),
     }
     shrunk = production.upgrade(["production.yaml", small], sets=["nats.replicas=1"])
     assert "nats.replicas is 1, but this release has a cluster, and one server does not read" in shrunk.text

@@ -44,7 +44,10 @@ def up(home: Path) -> Iterator[tuple[str, str]]:
             yield found[1], (ROOT / found[2]).read_text()
         finally:
             process.send_signal(signal.SIGINT)
-            last, wrong = process.communicate(timeout=20)
+            try:
+                last, wrong = process.communicate(timeout=20)
+            finally:
+                process.kill()
         assert (0, True) == (process.returncode, "Stopped." in last), wrong
 
 
@@ -60,6 +63,15 @@ async def test_data_survives_a_restart(tmp_path: Path) -> None:
         await client.close()
 
     assert (b"healthy", password) == (entry.value, again)
+
+
+def test_one_directory_has_one_server(tmp_path: Path) -> None:
+    """Two servers on one store would destroy it."""
+    command = [sys.executable, "demo/up.py", "values/registry.yaml", ANY, ANY, str(tmp_path)]
+    with up(tmp_path):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (1, True) == (done.returncode, "is in use by another make up" in done.stderr)
 
 
 @pytest.mark.parametrize(

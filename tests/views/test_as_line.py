@@ -43,6 +43,7 @@ def test_what_was_done_is_told() -> None:
         "unchanged": 0,
         "failed": 0,
         "notBegun": 0,
+        "told": 0,
         "seconds": 0.412,
         "changed": ["create bucket b0: ttlSeconds 30"],
         "problems": [],

@@ -25,7 +25,8 @@ lame_duck_duration: {{ .Values.nats.lameDuckSeconds }}s
 
 {{- /* natsmith.conf.jetstream — in: root; out: YAML of the stores and their limits */ -}}
 {{- define "natsmith.conf.jetstream" -}}
-store_dir: /data/jetstream
+{{- /* A cluster deletes what one server stored, so each shape has a directory of its own: a wrong start begins empty instead. */}}
+store_dir: {{ ternary "/data/cluster" "/data/jetstream" (gt (int .Values.nats.replicas) 1) }}
 max_memory_store: {{ include "natsmith.bytes" .Values.nats.jetstream.memory }}
 max_file_store: {{ include "natsmith.maxFileStore" . }}
 {{- with .Values.nats.jetstream.domain }}

@@ -15,10 +15,10 @@
 {{- /* natsmith.notes.objects — in: root; out: a line for each object with how long it keeps what it has */ -}}
 {{- define "natsmith.notes.objects" -}}
 {{- range $name, $body := include "natsmith.named" .Values.buckets | fromJson }}
-bucket {{ $name }}: {{ with $body.ttlSeconds }}entries live {{ . }} s after their last write{{ else }}{{ ternary "as its profile says" "entries stay" (empty $body.profile | not) }}{{ end }}
+bucket {{ $name }}: {{ with $body.ttlSeconds }}entries live {{ int64 . }} s after their last write{{ else }}{{ ternary "as its profile says" "entries stay" (empty $body.profile | not) }}{{ end }}
 {{- end }}
 {{- range $name, $body := include "natsmith.named" .Values.streams | fromJson }}
-stream {{ $name }}: {{ with $body.maxAgeSeconds }}messages live {{ . }} s{{ else }}messages stay{{ end }}{{ with $body.consumers }}; consumers {{ keys . | sortAlpha | join ", " }}{{ end }}
+stream {{ $name }}: {{ with $body.maxAgeSeconds }}messages live {{ int64 . }} s{{ else }}messages stay{{ end }}{{ with $body.consumers }}; consumers {{ keys . | sortAlpha | join ", " }}{{ end }}
 {{- end }}
 {{- range $name, $_ := include "natsmith.named" .Values.objectStores | fromJson }}
 object store {{ $name }}

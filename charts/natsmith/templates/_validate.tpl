@@ -15,7 +15,6 @@
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $full) }}
 The objects of this release would be called {{ $full }}, which Kubernetes does not allow a Service: set fullnameOverride to a name that begins with a letter and has small letters, digits and - only
 {{- end }}
-{{- $names := list -}}
 {{- range $section, $what := dict "buckets" "a bucket" "objectStores" "an object store" }}
 {{- range $name, $_ := include "natsmith.named" (get $.Values $section) | fromJson }}
 {{- if not (regexMatch "^[A-Za-z0-9_-]+$" $name) }}

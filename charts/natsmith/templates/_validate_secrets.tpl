@@ -36,6 +36,15 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{- $found = append $found (list (printf "%s.seedSecret.name" .path) .secret (.given.seedSecret.key | default "seed")) -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.tests.enabled -}}
+{{- range include "natsmith.reachable" (dict "root" . "role" "application") | fromJsonArray -}}
+{{- if eq .kind "existing" -}}
+{{- $found = append $found (list (ternary (printf "%s.existingSecret" .path) "credentials.existingSecret" (not (empty .given.existingSecret))) .secret (printf "%s.password" .key)) -}}
+{{- else if eq .kind "nkey" -}}
+{{- $found = append $found (list (printf "%s.seedSecret.name" .path) .secret (.given.seedSecret.key | default "seed")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $routes := .Values.nats.cluster.existingSecret | default .Values.credentials.existingSecret -}}
 {{- if and $routes (gt (int .Values.nats.replicas) 1) -}}
 {{- $found = append $found (list (ternary "nats.cluster.existingSecret" "credentials.existingSecret" (not (empty .Values.nats.cluster.existingSecret))) $routes "routes.conf") -}}

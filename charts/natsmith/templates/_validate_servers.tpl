@@ -8,20 +8,28 @@ and one server does not load what was replicated: tests/e2e/test_overlays.py. On
 {{- $nats := .Values.nats }}
 {{- $full := include "natsmith.fullname" . }}
 {{- $before := ternary (lookup "apps/v1" "StatefulSet" .Release.Namespace $full) dict $nats.enabled | default dict }}
-{{- if and $before.spec $nats.jetstream.storage.persistent }}
-{{- with $before.spec.volumeClaimTemplates }}
-{{- $several := contains "\"routes\"" ($before.spec.template.spec.containers | toJson) }}
+{{- with $before.spec }}
+{{- $count := int .replicas }}
+{{- $several := contains "\"routes\"" (.template.spec.containers | toJson) }}
+{{- $claim := (first (.volumeClaimTemplates | default (list dict))).spec | default dict }}
 {{- $elsewhere := printf "To give up what is stored, uninstall the release and delete its volumes: kubectl delete pvc -n %s -l app.kubernetes.io/instance=%s" $.Release.Namespace $.Release.Name }}
-{{- if and (gt (int $nats.replicas) 1) (not $several) }}
+{{- if and $claim (gt (int $nats.replicas) 1) (not $several) }}
 nats.replicas is {{ $nats.replicas }}, but this release has one server, and a cluster deletes what one server stored. Keep nats.replicas: 1; or install {{ $nats.replicas }} servers as another release. {{ $elsewhere }}
-{{- else if and (eq (int $nats.replicas) 1) $several }}
+{{- else if and $claim (eq (int $nats.replicas) 1) $several }}
 nats.replicas is 1, but this release has a cluster, and one server does not read what a cluster stored. Keep nats.replicas; or install one server as another release. {{ $elsewhere }}
+{{- else if and $claim (lt (int $nats.replicas) $count) }}
+nats.replicas is {{ $nats.replicas }}, but this release has {{ $count }} servers: those that go take with them what only they have, and the others go on counting them. Keep nats.replicas: {{ $count }}; or install another release. {{ $elsewhere }}
 {{- end }}
-{{- $size := (first .).spec.resources.requests.storage }}
-{{- if and (ne $size $nats.jetstream.storage.size) (regexMatch "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$" $size) }}
-{{- if ne (include "natsmith.bytes" $size) (include "natsmith.bytes" $nats.jetstream.storage.size) }}
-nats.jetstream.storage.size is {{ $nats.jetstream.storage.size }}, but the volumes of this release were made with {{ $size }}, and Kubernetes does not let that change. Set it to {{ $size }}; or install another release
+{{- if ne $nats.jetstream.storage.persistent (not (empty $claim)) }}
+nats.jetstream.storage.persistent is {{ $nats.jetstream.storage.persistent }}, but this release was installed with {{ not (empty $claim) }}, and Kubernetes does not let that change. Set it to {{ not (empty $claim) }}; or install another release
+{{- else if $claim }}
+{{- $size := $claim.resources.requests.storage }}
+{{- $class := $claim.storageClassName | default "" }}
+{{- if and (regexMatch "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$" $size) (ne (include "natsmith.bytes" $size) (include "natsmith.bytes" $nats.jetstream.storage.size)) }}
+nats.jetstream.storage.size is {{ $nats.jetstream.storage.size }}, but the volumes of this release were made with {{ $size }}, and Kubernetes does not let that change. Set it to {{ $size }}; or see "A larger volume" in docs/upgrade.md
 {{- end }}
+{{- if ne $class $nats.jetstream.storage.className }}
+nats.jetstream.storage.className is {{ $nats.jetstream.storage.className | quote }}, but the volumes of this release were made with {{ $class | quote }}, and Kubernetes does not let that change. Set it to {{ $class | quote }}; or install another release
 {{- end }}
 {{- end }}
 {{- end }}

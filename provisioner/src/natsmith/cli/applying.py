@@ -81,6 +81,8 @@ def _told(args: argparse.Namespace, outcomes: list[Outcome], error: NatsmithErro
     several = len(outcomes) > 1
     changed = [text.change_rows(one.plan, each, several=several) for one in outcomes for each in one.done]
     screen.table(text.at_most(screen.room(), changed, "natsmith history, or --output json, tells"))
+    for one in outcomes:
+        screen.table(text.told_rows(one.plan, several=several))
     if complete:
         screen.line(text.done(outcomes))
         return code

@@ -13,7 +13,7 @@ from natsmith.adapters import values
 from natsmith.errors import Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model import schema as generated
-from natsmith.model.chart_users import FEWEST_ROUTES, ROUTES, ChartUsers, chart_users
+from natsmith.model.chart_users import ROUTES, ChartUsers, chart_users
 from natsmith.views.secret import routes_file, secret, user_files
 
 PASSWORD_LETTERS = string.ascii_letters + string.digits
@@ -36,7 +36,7 @@ def credentials(args: argparse.Namespace) -> int:
     if users.problems:
         raise WrongValues(*users.problems)
     fullname = args.fullname or (users.servers(args.release) if args.release else users.fullname and users.servers(""))
-    chosen = _chosen(users, args.only, routes=bool(args.fullname or args.release) or users.needs_routes)
+    chosen = _chosen(users, args.only)
     if ROUTES in chosen and not fullname:
         why = f"nats.replicas is {users.replicas}, and" if users.replicas > 1 else "--only says routes, and"
         raise WrongValues(
@@ -46,7 +46,7 @@ def credentials(args: argparse.Namespace) -> int:
     files: dict[str, str] = {}
     for key in chosen:
         if key == ROUTES:
-            files |= routes_file(fullname, max(users.replicas, FEWEST_ROUTES), _password())
+            files |= routes_file(fullname, users.replicas, _password())
         else:
             files |= user_files(key, _password())
     sys.stdout.write(secret(files, name=args.name, namespace=args.namespace))
@@ -77,7 +77,7 @@ def _check_names(args: argparse.Namespace) -> None:
         raise WrongValues(*problems)
 
 
-def _chosen(users: ChartUsers, only: list[str], *, routes: bool) -> list[str]:
+def _chosen(users: ChartUsers, only: list[str]) -> list[str]:
     """Return whose passwords are printed: of all that wait for one, or of *only* some."""
     waiting = [*users.waiting, *([ROUTES] if not users.routes_settled else [])]
     settled = {**users.settled, **({ROUTES: users.routes_settled} if users.routes_settled else {})}
@@ -89,7 +89,7 @@ def _chosen(users: ChartUsers, only: list[str], *, routes: bool) -> list[str]:
             problems.append(f"--only is {each}, but there are {', '.join([*waiting, *settled])}")
     if problems:
         raise WrongValues(*problems)
-    chosen = [each for each in waiting if (each in only if only else each != ROUTES or routes)]
+    chosen = [each for each in waiting if (each in only if only else each != ROUTES or users.needs_routes)]
     if not chosen:
         raise WrongValues(
             f"there is nothing to print: the values settle every user ({', '.join(settled.values())}). "

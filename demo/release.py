@@ -29,16 +29,18 @@ class Release:
         self.values = values
         self.home = home
         self.kept = home / "passwords.yaml"
+        self.lock: int | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep everybody else out of the directory for a block; a process that dies lets go of it."""
+        """Keep everybody else out of the directory for a block, and as long as its server lives, even if we die."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InUse from error
+            self.lock = file.fileno()
             yield
 
     def render(self, sets: Sequence[str] = ()) -> chart.Rendered:
@@ -46,13 +48,20 @@ class Release:
         files = [ROOT / self.values, *([self.kept] if self.kept.exists() else [])]
         rendered = chart.render(files, more=[word for each in sets for word in ("--set", each)])
         self.home.mkdir(parents=True, exist_ok=True)
-        self.kept.touch(mode=0o600)
-        self.kept.write_text(yaml.safe_dump(chart.passwords(rendered)))
+        fresh = self.kept.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(yaml.safe_dump(chart.passwords(rendered)))
+        fresh.replace(self.kept)  # whole, or not at all
         return rendered
 
     def server(self, ports: tuple[int, int] = (ANY_PORT, ANY_PORT)) -> Embedded:
         """Return the release's server, not yet started."""
-        return chart.server(self.render(), self.home, ports=ports)
+        rendered = self.render()
+        server = chart.server(rendered, self.home, ports=ports)
+        if rendered.one("StatefulSet")["spec"]["replicas"] > 1:
+            raise chart.NotHere("the release needs several servers (nats.replicas)")
+        server.keeps = () if self.lock is None else (self.lock,)
+        return server
 
     def natsmith(self, url: str, words: Sequence[str], sets: Sequence[str] = ()) -> int:
         """Run natsmith where and as the release's Job would, and return its exit code."""

@@ -20,6 +20,9 @@ def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "82
     try:
         with release.locked():
             return run(release, (int(port), int(monitor)))
+    except (ValueError, OSError) as wrong:
+        print(f"{wrong}: PORT and MONITOR are numbers, and {shown(release.home)} a directory", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\nStopped. What it stored stays in {shown(release.home)}/ until `make clean`.", flush=True)
         return 0
@@ -31,7 +34,9 @@ def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "82
         return 2
     except InUse:
         print(
-            f"{shown(release.home)} is in use by another make up: stop that one, or use other values", file=sys.stderr
+            f"{shown(release.home)} is in use by another make up, or by the nats-server of one that was killed: stop that, "
+            "or use other values",
+            file=sys.stderr,
         )
         return 1
 

@@ -49,6 +49,15 @@ class Cluster:
             root = "/apis/" if "/" in api else "/api/"
             self.objects[f"{root}{api}/namespaces/{namespace}/{plural}/{metadata['name']}"] = each
 
+    def listed(self, path: str) -> Manifest | None:
+        """Return all objects of one kind in a namespace, where *path* asks for them."""
+        place, _, plural = path.rpartition("/")
+        kinds = [resources[plural] for resources in RESOURCES.values() if plural in resources]
+        if not kinds or "/namespaces/" not in place:
+            return None
+        items = [each for at, each in self.objects.items() if at.startswith(f"{path}/")]
+        return {"apiVersion": "v1", "kind": f"{kinds[0]}List", "metadata": {}, "items": items}
+
     @property
     def flags(self) -> tuple[str, ...]:
         """How Helm is told to ask this cluster, which has no schemas to validate against."""
@@ -87,7 +96,7 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].rstrip("/")
-            found = _discovery(path) or cluster.objects.get(path)
+            found = _discovery(path) or cluster.objects.get(path) or cluster.listed(path)
             status = {"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
             body = json.dumps(found or status).encode()
             self.send_response(200 if found else 404)

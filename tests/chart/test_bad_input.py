@@ -98,6 +98,10 @@ CURED: list[tuple[Values, str, str]] = [
         "accounts.A.users.v.nkey is the one of accounts.A.users.u",
         "make another",
     ),
+    (user(nkey="SUAM0SEED"), "accounts.A.users.u.nkey is not the public key of a user", "stays with its client"),
+    ({"nats": {"config": {"merge": {"port": 1}}}}, "nats.config.merge.port is what Services", "see nats.service"),
+    ({"nats": {"config": {"merge": {"jetstream": {"store_dir": "/x"}}}}}, "store_dir is where the volume is", "remove"),
+    ({"nats": {"config": {"merge": {"accounts": "x"}}}}, "nats.config.merge.accounts would take away", "write a map"),
     ({"fullnameOverride": "Bad_Name"}, "would be called Bad_Name", "set fullnameOverride"),
     ({"nameOverride": "a.b"}, "would be called dev-a.b", "set fullnameOverride"),
     (

@@ -65,6 +65,7 @@ def test_a_map_has_the_keys_inside_it_and_no_others() -> None:
     expected = {
         "type": "object",
         "additionalProperties": False,
+        "required": ["b"],
         "properties": {"b": {"description": "It.", "type": "integer"}},
     }
 
@@ -137,7 +138,23 @@ def test_a_key_inside_provisioner_has_the_schema_of_natsmith() -> None:
 def test_a_parent_chart_may_set_global_and_enabled_and_nothing_else() -> None:
     validator = jsonschema.Draft7Validator(schema("# -- It.\na: 1\n"))
 
-    assert [True, False] == [validator.is_valid({each: True, "global": {"x": 1}}) for each in ("enabled", "enable")]
+    assert [True, False] == [
+        validator.is_valid({"a": 1, each: True, "global": {"x": 1}}) for each in ("enabled", "enable")
+    ]
+
+
+def test_a_default_that_is_taken_away_is_missed() -> None:
+    """Only somebody's null does that, and templates would meet it."""
+    validator = jsonschema.Draft7Validator(schema("# -- It.\na: 1\n"))
+
+    assert [] != list(validator.iter_errors({}))
+
+
+def test_a_map_by_name_may_be_null() -> None:
+    """It is what remains when all of its entries are commented out."""
+    text = "# -- It.\n# @schema {additionalProperties: {type: object, properties: {b: {type: string}}}}\na: {}\n"
+
+    assert [] == list(jsonschema.Draft7Validator(schema(text)).iter_errors({}))
 
 
 def test_a_key_without_description_is_named() -> None:

@@ -29,18 +29,18 @@ class Installed:
     helm: Path
     release: str
 
-    def upgraded(self, values: Values) -> Rendered:
+    def upgraded(self, values: Values, *more: str) -> Rendered:
         """Return the release after an upgrade to *values*, and let the cluster have it."""
-        flags = ("--dry-run=server", *self.cluster.flags)
+        flags = ("--dry-run=server", *self.cluster.flags, *more)
         after = rendered(values, helm=self.helm, release=self.release, more=flags, again=next(RUNS))
         kept = [each for kind in ("Secret", "ConfigMap", "StatefulSet") for each in after.all(kind)]
         self.cluster.put(NAMESPACE, self.release, *kept)
         return after
 
-    def refused(self, values: Values) -> str:
+    def refused(self, values: Values, *more: str) -> str:
         """Return what an upgrade to *values* is refused with."""
         with pytest.raises(NotRendered) as caught:
-            self.upgraded(values)
+            self.upgraded(values, *more)
         return str(caught.value)
 
 
@@ -226,3 +226,22 @@ def test_a_missing_secret_is_told_before_pods_wait_for_it(
 
     assert told in installed.refused(values)
     assert installed.upgraded(laid(values, {"provisioner": {"mode": "job"}}))
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ({"nameOverride": "other"}, "would be removed for empty ones called"),
+        (
+            {"nats": {"enabled": False}, "provisioner": {"connection": {"server": "nats://x:4222"}}},
+            "nats.enabled is false, but this release runs servers",
+        ),
+        ({"nats": {"forgetAccounts": ["app"]}}, "nats.forgetAccounts names app, which is there"),
+    ],
+)
+def test_what_would_leave_data_out_of_sight_is_refused(installed: Installed, after: Values, why: str) -> None:
+    """Another name, no servers any more, and a word that would be taken one day."""
+    installed.upgraded({})
+
+    assert why in installed.refused(after, "--is-upgrade")

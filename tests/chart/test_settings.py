@@ -156,13 +156,13 @@ def test_merge_merges_removes_and_replaces(helm: Path) -> None:
     merge = {
         "jetstream": {"sync_interval": "always"},
         "lame_duck_grace_period": None,
-        "port": 4333,
+        "lame_duck_duration": "40s",
         "tags": ["a<b&c\\u"],
     }
     found = conf(rendered(nats(config={"merge": merge}), helm=helm))
 
     assert ("always", "/data/jetstream") == (found["jetstream"]["sync_interval"], found["jetstream"]["store_dir"])
-    assert (4333, ["a<b&c\\u"]) == (found["port"], found["tags"])
+    assert ("40s", ["a<b&c\\u"]) == (found["lame_duck_duration"], found["tags"])
     assert "lame_duck_grace_period" not in found
 
 

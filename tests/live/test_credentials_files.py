@@ -28,7 +28,7 @@ system_account: SYS
 async def test_the_server_reads_every_file(release: str, tmp_path: Path) -> None:
     """Its own parser judges, and it refuses a file with a mistake."""
     natsmith = Natsmith(tmp_path, Connection())
-    natsmith.write("values.yaml", "accounts: {APP: {users: {app: {}}}}")
+    natsmith.write("values.yaml", "{nats: {replicas: 3}, accounts: {APP: {users: {app: {}}}}}")
     made = await natsmith("credentials", "-f", "values.yaml", "--name", "users", "--release", "demo")
     assert 0 == made.code, made.text
     (tmp_path / "users").mkdir()

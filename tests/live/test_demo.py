@@ -76,7 +76,11 @@ def test_one_directory_has_one_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "told"),
-    [("values/production.yaml", "prod-users"), ("values/none.yaml", "values/none.yaml")],
+    [
+        ("values/production.yaml", "prod-users"),
+        ("values/staging.yaml", "needs several servers"),
+        ("values/none.yaml", "values/none.yaml"),
+    ],
 )
 def test_what_cannot_run_here_is_said(tmp_path: Path, values: str, told: str) -> None:
     """Values that need a Secret of somebody else's, or that are not there, end with a sentence."""

@@ -58,6 +58,7 @@ async def test_what_was_done_is_left_in_one_line(natsmith: Natsmith) -> None:
         "unchanged": 0,
         "failed": 0,
         "notBegun": 0,
+        "told": 0,
         "changed": ["create bucket b0: ttlSeconds 30"],
         "problems": [],
     } == first

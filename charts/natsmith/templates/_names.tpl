@@ -47,7 +47,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- /* natsmith.named — in: a map by name; out: JSON of it without the names that an overlay set to null */ -}}
 {{- define "natsmith.named" -}}
 {{- $named := dict -}}
-{{- range $name, $body := . }}{{ if not (kindIs "invalid" $body) }}{{ $_ := set $named $name $body }}{{ end }}{{ end -}}
+{{- range $name, $body := kindIs "map" . | ternary . dict }}{{ if not (kindIs "invalid" $body) }}{{ $_ := set $named $name $body }}{{ end }}{{ end -}}
 {{- toRawJson $named -}}
 {{- end -}}
 

@@ -20,7 +20,7 @@ port: 4222
 pid_file: /var/run/nats/nats.pid
 system_account: $SYS
 lame_duck_grace_period: 10s
-lame_duck_duration: {{ .Values.nats.lameDuckSeconds }}s
+lame_duck_duration: {{ int64 .Values.nats.lameDuckSeconds }}s
 {{- end -}}
 
 {{- /* natsmith.conf.jetstream — in: root; out: YAML of the stores and their limits */ -}}
@@ -120,7 +120,7 @@ Backslashes that stand for themselves are set aside meanwhile, so that only real
 {{- define "natsmith.conf.text" -}}
 {{- $aside := "\u0001" -}}
 {{- $text := toPrettyJson . | replace "\\\\" $aside | replace "\\u003c" "<" | replace "\\u003e" ">" | replace "\\u0026" "&" -}}
-{{- if contains "\\u" $text -}}
+{{- if regexMatch "\\\\[ubf]" $text -}}
 {{- fail "nats.config.merge or a permission holds a control character, which nats.conf cannot say: remove it" -}}
 {{- end -}}
 {{- regexReplaceAll "\"\\$include\": (\"[^\"]*\")" $text "include ${1}" | replace $aside "\\\\" -}}

@@ -1,6 +1,7 @@
 {{- /* natsmith.goMemoryLimit — in: root; out: bytes at which Go collects harder, nine tenths of the container's limit; empty without one */ -}}
 {{- define "natsmith.goMemoryLimit" -}}
-{{- $limit := (.Values.nats.resources.limits | default dict).memory | default "" | toString -}}
+{{- $limit := (.Values.nats.resources.limits | default dict).memory | default "" -}}
+{{- $limit = kindIs "string" $limit | ternary $limit (int64 $limit | toString) -}}
 {{- if regexMatch "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$" $limit -}}
 {{- div (mul 9 (include "natsmith.bytes" $limit | int64)) 10 -}}
 {{- end -}}

@@ -154,3 +154,10 @@ template:
         terminationMessagePath: /dev/termination-log
         terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
+
+{{- /* natsmith.emptied — in: root; out: what restarts servers that forget everything when they restart, so that the Job runs again; else nothing */ -}}
+{{- define "natsmith.emptied" -}}
+{{- if and .Values.nats.enabled (not .Values.nats.jetstream.storage.persistent) -}}
+{{- list (include "natsmith.conf" .) (include "natsmith.plainDigest" .) (toJson (omit .Values.nats "config")) | join "\n" -}}
+{{- end -}}
+{{- end -}}

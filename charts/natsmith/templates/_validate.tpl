@@ -11,6 +11,9 @@
 
 {{- /* natsmith.validate.… — in: root; out: a line for each problem. Names are checked here: Helm 4 reports those of a schema at the wrong key. */ -}}
 {{- define "natsmith.validate.names" -}}
+{{- if and .Values.nameOverride (not .Chart.IsRoot) }}
+nameOverride is {{ .Values.nameOverride }}, but inside another chart two that are named alike would take each other's pods for their own: give the dependency an alias instead
+{{- end }}
 {{- $full := include "natsmith.fullname" . }}
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $full) }}
 The objects of this release would be called {{ $full }}, which Kubernetes does not allow a Service: set fullnameOverride to a name that begins with a letter and has small letters, digits and - only
@@ -39,7 +42,7 @@ accounts.{{ $account }}{{ if ne . $account }}.users.{{ . }}{{ end }} has a name 
 {{- end -}}
 
 {{- define "natsmith.validate.accounts" -}}
-{{- if hasKey .Values.accounts "$SYS" }}
+{{- if hasKey (.Values.accounts | default dict) "$SYS" }}
 accounts.$SYS is the system account, which cannot have JetStream or applications: remove it here, its user is nats.systemUser
 {{- end }}
 {{- range $name, $body := omit (include "natsmith.named" .Values.accounts | fromJson) "$SYS" }}
@@ -62,6 +65,9 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- range list "password" "nkey" "existingSecret" }}{{ if get $given . }}{{ $kinds = append $kinds . }}{{ end }}{{ end }}
 {{- if gt (len $kinds) 1 }}
 {{ $path }} has {{ join " and " $kinds }}, but a user has one kind of credentials: keep one of them
+{{- end }}
+{{- if and $given.nkey (not (regexMatch "^U[A-Z2-7]{55}$" $given.nkey)) }}
+{{ $path }}.nkey is not the public key of a user, which is U and 55 letters and digits: a seed, which begins with S, stays with its client
 {{- end }}
 {{- if and $given.seedSecret (not $given.nkey) }}
 {{ $path }}.seedSecret says where the seed of an nkey is, but there is no nkey: add the public key as {{ $path }}.nkey, or remove seedSecret
@@ -117,7 +123,22 @@ nats.tls.certManager.enabled is true, but there is no issuer: name one as nats.t
 nats.tls.{{ . }} is true, but there is no certificate: name a Secret as nats.tls.existingSecret, or enable nats.tls.certManager
 {{- end }}
 {{- end }}
-{{- if and (hasKey .config.merge "accounts") (hasKey (.config.merge.accounts | default dict) "$SYS") (hasKey (get .config.merge.accounts "$SYS" | default dict) "jetstream") }}
+{{- range $key, $use := dict "port" "nats.service" "http_port" "nats.tls.monitoring" "https_port" "nats.tls.monitoring" "http" "nats.tls.monitoring" "https" "nats.tls.monitoring" "pid_file" "" "system_account" "nats.systemUser" "server_name" "" }}
+{{- if hasKey $.Values.nats.config.merge $key }}
+nats.config.merge.{{ $key }} is what Services, probes and users of this chart rely on: remove it{{ with $use }}, and see {{ . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $jetstream := get .config.merge "jetstream" }}
+{{- if and (kindIs "map" $jetstream) (hasKey $jetstream "store_dir") }}
+nats.config.merge.jetstream.store_dir is where the volume is: remove it
+{{- end }}
+{{- range list "jetstream" "accounts" }}
+{{- if and (hasKey $.Values.nats.config.merge .) (not (kindIs "map" (get $.Values.nats.config.merge .))) }}
+nats.config.merge.{{ . }} would take away what buckets and streams need: write a map of what to change in it, or remove it
+{{- end }}
+{{- end }}
+{{- $accounts := get .config.merge "accounts" }}
+{{- if and (kindIs "map" $accounts) (hasKey $accounts "$SYS") (hasKey (get $accounts "$SYS" | default dict) "jetstream") }}
 nats.config.merge.accounts.$SYS.jetstream would enable JetStream on the system account, with which the server does not start: remove it
 {{- end }}
 {{- end }}
@@ -155,7 +176,9 @@ provisioner.connection.tls.clientCertificate is true, but there is no Secret: na
 {{- $desired := get ($before.data | default dict) "desired.yaml" | default "{}" | fromYaml }}
 {{- $now := include "natsmith.accounts" . | fromJson }}
 {{- range $name, $_ := $desired.accounts }}
-{{- if not (or (hasKey $now $name) (has $name $.Values.nats.forgetAccounts)) }}
+{{- if and (hasKey $now $name) (has $name $.Values.nats.forgetAccounts) }}
+nats.forgetAccounts names {{ $name }}, which is there: remove it from that list, or it would let the account go unasked one day
+{{- else if not (or (hasKey $now $name) (has $name $.Values.nats.forgetAccounts)) }}
 accounts.{{ $name }} was in this release and is gone. An account cannot be renamed: its buckets and streams would stay behind, unseen. Keep accounts.{{ $name }}; or, to give up all that it holds, add {{ $name }} to nats.forgetAccounts
 {{- end }}
 {{- end }}

@@ -7,12 +7,39 @@ and one server does not load what was replicated: tests/e2e/test_overlays.py. On
 {{- define "natsmith.validate.servers" -}}
 {{- $nats := .Values.nats }}
 {{- $full := include "natsmith.fullname" . }}
-{{- $before := ternary (lookup "apps/v1" "StatefulSet" .Release.Namespace $full) dict $nats.enabled | default dict }}
-{{- with $before.spec }}
+{{- $before := lookup "apps/v1" "StatefulSet" .Release.Namespace $full | default dict }}
+{{- if and $before.spec (not $nats.enabled) }}
+{{- if not $nats.forgetAccounts }}
+nats.enabled is false, but this release runs servers, which would be removed. Keep nats.enabled: true; or, to give up what they hold, name their accounts in nats.forgetAccounts
+{{- end }}
+{{- else }}
+{{- include "natsmith.validate.servers.shape" (dict "root" . "before" $before) }}
+{{- end }}
+{{- include "natsmith.validate.servers.name" . }}
+{{- end -}}
+
+{{- /* natsmith.validate.servers.name — in: root; out: a line if the release's servers are called otherwise: these would begin empty beside them */ -}}
+{{- define "natsmith.validate.servers.name" -}}
+{{- $full := include "natsmith.fullname" . }}
+{{- if and .Release.IsUpgrade .Chart.IsRoot .Values.nats.enabled }}
+{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- if and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (eq (get $labels "app.kubernetes.io/component") "nats") (hasPrefix "natsmith-" (get $labels "helm.sh/chart")) (ne .metadata.name $full) }}
+The servers of this release are called {{ .metadata.name }}, and would be removed for empty ones called {{ $full }}: leave nameOverride and fullnameOverride as they were, or install another release
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* natsmith.validate.servers.shape — in: dict root, before (the StatefulSet that is there); out: a line for each thing that cannot change */ -}}
+{{- define "natsmith.validate.servers.shape" -}}
+{{- $nats := .root.Values.nats }}
+{{- $release := .root.Release }}
+{{- with .before.spec }}
 {{- $count := int .replicas }}
 {{- $several := contains "\"routes\"" (.template.spec.containers | toJson) }}
 {{- $claim := (first (.volumeClaimTemplates | default (list dict))).spec | default dict }}
-{{- $elsewhere := printf "To give up what is stored, uninstall the release and delete its volumes: kubectl delete pvc -n %s -l app.kubernetes.io/instance=%s" $.Release.Namespace $.Release.Name }}
+{{- $elsewhere := printf "To give up what is stored, uninstall the release and delete its volumes: kubectl delete pvc -n %s -l app.kubernetes.io/instance=%s" $release.Namespace $release.Name }}
 {{- if and $claim (gt (int $nats.replicas) 1) (not $several) }}
 nats.replicas is {{ $nats.replicas }}, but this release has one server, and a cluster deletes what one server stored. Keep nats.replicas: 1; or install {{ $nats.replicas }} servers as another release. {{ $elsewhere }}
 {{- else if and $claim (eq (int $nats.replicas) 1) $several }}

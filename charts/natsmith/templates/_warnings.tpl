@@ -50,6 +50,9 @@ The accounts' jetstream.storage is {{ $storage }} bytes together, more than the 
 {{- if and (not (include "natsmith.tlsSecret" .)) (or $nats.service.nodePorts.client (ne $nats.service.type "ClusterIP")) }}
 Clients outside the cluster send their passwords unencrypted: name a certificate as nats.tls.existingSecret.
 {{- end }}
+{{- if regexMatch "://[^/\"]*:[^/\"]*@" (toRawJson $nats.config.merge) }}
+nats.config.merge holds a password inside an address, and stands in a ConfigMap that many can read.
+{{- end }}
 {{- if $nats.service.nodePorts.monitor }}
 The monitoring port is open on every node, and it asks for no password.
 {{- end }}

@@ -162,7 +162,10 @@ async def test_a_part_of_another_chart(release: MakeRelease, tmp_path: Path) -> 
         "exec", "deploy/shop-messaging-toolbox", "--", "natsmith", "export", "--output", "json"
     ).out
     assert (1, 600) == (ready, json.loads(told)["buckets"]["carts"]["ttlSeconds"])
-    [job] = shop.namespace.all("pods", "app.kubernetes.io/component=provisioner")
+    # Helm's --wait is not for Jobs: this one may be about to end.
+    ours = "app.kubernetes.io/component=provisioner"
+    shop.namespace.kubectl("wait", "job", "-l", ours, "--for=condition=Complete", "--timeout=60s")
+    [job] = shop.namespace.all("pods", ours)
     outcome = json.loads(job["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
     assert f"{shop.namespace.name}/shop.messaging" == outcome["owner"]
 

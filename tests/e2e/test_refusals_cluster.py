@@ -78,9 +78,11 @@ async def test_a_secret_that_lacks_a_key_is_refused_at_once(release: MakeRelease
 
     assert 0 != ran.code
     assert f"credentials.existingSecret is users, but that Secret in namespace {dev.namespace.name} lacks" in ran.text
-    assert "lacks app.provisioner.password: add it there, or name another Secret" in ran.text
+    assert "lacks app.provisioner.password, app.app.password: add them there, or name another Secret" in ran.text
 
-    dev.namespace.apply(secret("users", **files, **{"app.provisioner.password": "secret-p"}))
+    dev.namespace.apply(
+        secret("users", **files, **{"app.provisioner.password": "secret-p", "app.app.password": "secret-a"})
+    )
     healed(dev, "credentials.existingSecret=users")
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +115,8 @@ class Release:
 
     def outcome(self) -> Manifest:
         """Return what the last Job's pod left as its termination message."""
-        pods = self.namespace.all(
-            "pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=provisioner"
-        )
-        message: Manifest = json.loads(pods[-1]["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
+        last = self.pods("provisioner")[-1]
+        message: Manifest = json.loads(last["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
         return message
 
     def password(self, key: str, secret: str = "") -> str:
@@ -171,3 +169,7 @@ class Release:
             bucket = await stream.key_value("sessions")
             entries = {key: await self._entry(bucket, key) for key in USERS}
             return {**entries, "MESSAGES": str((await stream.stream_info("MESSAGES")).state.messages)}
+
+
+MakeRelease = Callable[..., Release]
+"""What the fixture `release` gives: a function that makes a release that is not installed yet."""

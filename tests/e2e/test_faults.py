@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster import Manifest, run
-from e2e.release import Release
-
-MakeRelease = Callable[..., Release]
+from e2e.release import MakeRelease, Release
 
 MANY = 2000
 """So many buckets take seconds to make: long enough to be met in the middle of it."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from e2e.release import Release
-
-MakeRelease = Callable[..., Release]
+from e2e.release import MakeRelease
 
 SOON = 30
 """Seconds from `helm install` until everything is provisioned, images being there."""

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
@@ -22,9 +22,7 @@ from typing import IO
 import yaml
 
 from e2e.cluster import Manifest, run
-from e2e.release import CHART, ROOT, Release
-
-MakeRelease = Callable[..., Release]
+from e2e.release import CHART, ROOT, MakeRelease, Release
 
 SOON = 30
 """Seconds from `helm install` until everything is provisioned, images being there."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from e2e.cluster import Manifest, Namespace, namespace, run
-from e2e.release import CHART, ROOT, Release, images
-
-MakeRelease = Callable[..., Release]
+from e2e.release import CHART, ROOT, MakeRelease, Release, images
 
 REFUSED = "buckets.sessions.storage=memory"
 """The server cannot change it in place, so the Job refuses."""

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster import Manifest, run
-from e2e.release import ROOT, Release
-
-MakeRelease = Callable[..., Release]
+from e2e.release import ROOT, MakeRelease, Release
 
 SMALL = {
     "nats": {"resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": None}},

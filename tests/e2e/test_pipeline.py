@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 import yaml
 
 from e2e.cluster import Manifest
-from e2e.release import Release
+from e2e.release import MakeRelease, Release
 from waiting import eventually
-
-MakeRelease = Callable[..., Release]
 
 
 def trigger(notes: str) -> Manifest:

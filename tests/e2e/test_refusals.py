@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nats.aio.client import Client
 from nats.js.errors import NoKeysError
 
 from e2e.cluster import Ran
-from e2e.release import CHART, Release
-
-MakeRelease = Callable[..., Release]
+from e2e.release import CHART, MakeRelease, Release
 
 KINDS = "statefulset,deployment,service,configmap,secret,job,networkpolicy,serviceaccount"
 

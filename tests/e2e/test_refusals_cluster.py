@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from e2e.cluster import Manifest, Ran
-from e2e.release import Release
+from e2e.release import MakeRelease, Release
 from waiting import eventually
-
-MakeRelease = Callable[..., Release]
 
 BARE = "toolbox.enabled=false"
 SHORT = ["provisioner.deadlineSeconds=60", "provisioner.backoffLimit=0", BARE]

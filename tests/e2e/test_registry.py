@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
 
 from e2e.cluster import Manifest, Ran
-from e2e.release import Release
+from e2e.release import MakeRelease, Release
 from waiting import eventually
-
-MakeRelease = Callable[..., Release]
 
 SECOND = 1_000_000_000
 SERVICES = ("orders.1", "orders.2", "payments.1")

@@ -20,9 +20,7 @@ import nats
 import pytest
 
 from e2e.cluster import Manifest, Ran, run
-from e2e.release import ROOT, Release, images
-
-MakeRelease = Callable[..., Release]
+from e2e.release import ROOT, MakeRelease, Release, images
 
 NODE = os.environ.get("NODE_ADDRESS", "127.0.0.1")
 CLIENT, MONITOR = 30422, 30822

@@ -4,12 +4,17 @@
 {{- if not .Chart.IsRoot }}{{ printf ".%s" (include "natsmith.name" .) }}{{ end -}}
 {{- end -}}
 
-{{- /* natsmith.desired — in: root; out: YAML of what the provisioner makes so: its part of the values as they are, and whose they are */ -}}
-{{- define "natsmith.desired" -}}
+{{- /* natsmith.bareAccounts — in: root; out: JSON of the accounts by name, with nothing in them */ -}}
+{{- define "natsmith.bareAccounts" -}}
 {{- $accounts := dict -}}
 {{- range $name, $_ := include "natsmith.accounts" . | fromJson }}{{ $_ := set $accounts $name dict }}{{ end -}}
+{{- toRawJson $accounts -}}
+{{- end -}}
+
+{{- /* natsmith.desired — in: root; out: YAML of what the provisioner makes so: its part of the values as they are, and whose they are */ -}}
+{{- define "natsmith.desired" -}}
 {{- $desired := pick .Values "buckets" "streams" "objectStores" -}}
-{{- $_ := set $desired "accounts" $accounts -}}
+{{- $_ := set $desired "accounts" (include "natsmith.bareAccounts" . | fromJson) -}}
 {{- $_ := set $desired "owner" (include "natsmith.owner" .) -}}
 {{- $_ := set $desired "provisioner" (pick .Values.provisioner "onImmutable" "prune" "loss" "consent") -}}
 {{- toYaml $desired -}}
@@ -19,7 +24,7 @@
 {{- define "natsmith.connections" -}}
 {{- $root := .root -}}
 {{- $tls := include "natsmith.tlsSecret" $root -}}
-{{- $connections := dict "server" (printf "%s://%s:4222" (ternary "tls" "nats" (ne $tls "")) (include "natsmith.server" $root)) -}}
+{{- $connections := dict "server" (printf "%s://%s:4222" (include "natsmith.scheme" $root) (include "natsmith.server" $root)) -}}
 {{- if $tls }}{{ $_ := set $connections "tlsCA" "tls/ca.crt" }}{{ end -}}
 {{- if and $tls $root.Values.nats.tls.verifyClients -}}
 {{- $_ := set $connections "tlsCert" "tls/tls.crt" -}}
@@ -55,7 +60,5 @@ Of the applications it is the first that may do everything and whose secret the 
 
 {{- /* natsmith.openConnections — in: root; out: YAML of the connections to a server that asks for no login */ -}}
 {{- define "natsmith.openConnections" -}}
-{{- $accounts := dict -}}
-{{- range $name, $_ := include "natsmith.accounts" . | fromJson }}{{ $_ := set $accounts $name dict }}{{ end -}}
-{{- dict "server" .Values.provisioner.connection.server "accounts" $accounts | toYaml -}}
+{{- dict "server" .Values.provisioner.connection.server "accounts" (include "natsmith.bareAccounts" . | fromJson) | toYaml -}}
 {{- end -}}

@@ -69,6 +69,16 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
+{{- /* natsmith.scheme — in: root; out: how addresses of the server begin */ -}}
+{{- define "natsmith.scheme" -}}
+{{- ternary "nats" "tls" (include "natsmith.tlsSecret" . | empty) -}}
+{{- end -}}
+
+{{- /* natsmith.credentialsSecret — in: root; out: the Secret with what this release generates */ -}}
+{{- define "natsmith.credentialsSecret" -}}
+{{- printf "%s-credentials" (include "natsmith.fullname" .) -}}
+{{- end -}}
+
 {{- /* natsmith.podSecurity — what a pod needs to pass the restricted Pod Security Standard */ -}}
 {{- define "natsmith.podSecurity" -}}
 runAsNonRoot: true

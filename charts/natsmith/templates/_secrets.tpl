@@ -49,7 +49,7 @@ What was generated stays, release after release: it is read back from the cluste
 so there each rendering is another one.
 */ -}}
 {{- define "natsmith.generated" -}}
-{{- $old := lookup "v1" "Secret" .Release.Namespace (printf "%s-credentials" (include "natsmith.fullname" .)) | default dict -}}
+{{- $old := lookup "v1" "Secret" .Release.Namespace (include "natsmith.credentialsSecret" .) | default dict -}}
 {{- $oldData := get $old "data" | default dict -}}
 {{- $kept := regexSplit " +" (get ((get $old "metadata" | default dict).annotations | default dict) "natsmith/generated") -1 -}}
 {{- $data := dict -}}

@@ -22,7 +22,7 @@ provisioner or application), kind (nkey, password, existing or generated), secre
 {{- end -}}
 {{- range $users -}}
 {{- $kind := "generated" -}}
-{{- $secret := printf "%s-credentials" (include "natsmith.fullname" $) -}}
+{{- $secret := include "natsmith.credentialsSecret" $ -}}
 {{- if .given.nkey -}}
 {{- $kind = "nkey" -}}
 {{- $secret = (.given.seedSecret | default dict).name | default "" -}}
@@ -42,7 +42,7 @@ provisioner or application), kind (nkey, password, existing or generated), secre
 {{- /* natsmith.routesSecret — in: root; out: the Secret with routes.conf, empty where one server has no routes */ -}}
 {{- define "natsmith.routesSecret" -}}
 {{- if gt (int .Values.nats.replicas) 1 -}}
-{{- .Values.nats.cluster.existingSecret | default .Values.credentials.existingSecret | default (printf "%s-credentials" (include "natsmith.fullname" .)) -}}
+{{- .Values.nats.cluster.existingSecret | default .Values.credentials.existingSecret | default (include "natsmith.credentialsSecret" .) -}}
 {{- end -}}
 {{- end -}}
 

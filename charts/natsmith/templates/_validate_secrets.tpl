@@ -22,24 +22,23 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{- end }}
 {{- end -}}
 
+{{- /* natsmith.namedAt — in: a user with files in somebody's Secret; out: the key in the values that names the Secret */ -}}
+{{- define "natsmith.namedAt" -}}
+{{- ternary "credentials.existingSecret" (printf "%s.existingSecret" .path) (empty .given.existingSecret) -}}
+{{- end -}}
+
 {{- /* natsmith.foreignSecrets — in: root; out: JSON of the Secrets that pods wait for and this release does not make: key in the values -> secret, keys */ -}}
 {{- define "natsmith.foreignSecrets" -}}
 {{- $needs := dict -}}
 {{- $found := list -}}
 {{- if .Values.nats.enabled -}}
 {{- range include "natsmith.users" . | fromJsonArray -}}
-{{- $where := ternary (printf "%s.existingSecret" .path) "credentials.existingSecret" (not (empty .given.existingSecret)) -}}
-{{- if eq .kind "existing" -}}
-{{- $found = append $found (list $where .secret (printf "%s.conf" .key)) -}}
-{{- if eq .role "provisioner" }}{{ $found = append $found (list $where .secret (printf "%s.password" .key)) }}{{ end -}}
-{{- else if and (eq .kind "nkey") (eq .role "provisioner") .secret -}}
-{{- $found = append $found (list (printf "%s.seedSecret.name" .path) .secret (.given.seedSecret.key | default "seed")) -}}
+{{- if eq .kind "existing" }}{{ $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.conf" .key)) }}{{ end -}}
 {{- end -}}
-{{- end -}}
-{{- if .Values.tests.enabled -}}
-{{- range include "natsmith.reachable" (dict "root" . "role" "application") | fromJsonArray -}}
+{{- range $role := ternary (list "provisioner" "application") (list "provisioner") .Values.tests.enabled -}}
+{{- range include "natsmith.reachable" (dict "root" $ "role" $role) | fromJsonArray -}}
 {{- if eq .kind "existing" -}}
-{{- $found = append $found (list (ternary (printf "%s.existingSecret" .path) "credentials.existingSecret" (not (empty .given.existingSecret))) .secret (printf "%s.password" .key)) -}}
+{{- $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.password" .key)) -}}
 {{- else if eq .kind "nkey" -}}
 {{- $found = append $found (list (printf "%s.seedSecret.name" .path) .secret (.given.seedSecret.key | default "seed")) -}}
 {{- end -}}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -21,6 +22,7 @@ from natsmith.adapters.server import (
     Config,
     ConsumerInfo,
     Message,
+    Relay,
     StreamInfo,
 )
 from natsmith.errors import DecisionNeeded, NotReady
@@ -78,10 +80,10 @@ class MemoryServer:
         await self._enter("STREAM.LIST")
         return [self._streams[name].info(self.now) for name in sorted(self._streams)]
 
-    async def stream(self, name: str) -> StreamInfo | None:
+    async def stream(self, name: str, *, gaps: bool = False) -> StreamInfo | None:
         """Return one stream, or None."""
         await self._enter(f"STREAM.INFO.{name}")
-        return self._streams[name].info(self.now) if name in self._streams else None
+        return self._streams[name].info(self.now, gaps=gaps) if name in self._streams else None
 
     async def create_stream(self, config: Config) -> StreamInfo:
         """Create a stream."""
@@ -134,6 +136,16 @@ class MemoryServer:
         stream.drop(gone)
         return len(gone)
 
+    async def delete_message(self, stream: str, sequence: int) -> None:
+        """Remove one message."""
+        call = f"STREAM.MSG.DELETE.{stream}"
+        await self._enter(call, writes=True)
+        if stream in self._streams:
+            found = self._streams[stream]
+            if found.config["deny_delete"]:
+                refuse(call, 10057, "message delete not permitted")
+            found.drop([each for each in found.messages if each.sequence == sequence])
+
     # -- Consumers
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
@@ -176,6 +188,23 @@ class MemoryServer:
             self._streams[stream].consumers.pop(name, None)
             self._streams[stream].trim()
 
+    async def pause_consumer(self, stream: str, name: str, until: str) -> None:
+        """Pause a consumer, or let it go on."""
+        await self._enter(f"CONSUMER.PAUSE.{stream}.{name}", writes=True)
+        if stream in self._streams and name in self._streams[stream].consumers:
+            config = self._streams[stream].consumers[name].config
+            config.pop("pause_until", None)
+            config.update({"pause_until": until} if until else {})
+
+    async def reset_consumer(self, stream: str, name: str, sequence: int) -> None:
+        """Make a consumer go on at a sequence."""
+        call = f"CONSUMER.RESET.{stream}.{name}"
+        await self._enter(call, writes=True)
+        consumer = self._streams[stream].consumers[name]
+        if consumer.config["deliver_policy"] != "all":
+            refuse(call, 10204, "invalid reset: not allowed")
+        consumer.begins = sequence
+
     # -- Messages
 
     async def subject_counts(self, stream: str) -> Mapping[str, int]:
@@ -217,6 +246,28 @@ class MemoryServer:
         await self._enter(f"STREAM.MSG.GET.{stream}")
         found = self._streams[stream].of(subject) if stream in self._streams else []
         return found[-1] if found else None
+
+    @asynccontextmanager
+    async def relay(self, stream: str, *, through: str) -> AsyncIterator[Relay]:
+        """Hear nothing: no client asks here."""
+        await self._enter(f"DIRECT.GET.{stream}")
+        await self._enter(f"DIRECT.GET.{through}")
+        yield Silent()
+
+
+class Silent:
+    """A relay that nobody asks anything."""
+
+    passed = 0
+
+    def hold(self) -> None:
+        """Keep nothing."""
+
+    async def to(self, stream: str) -> None:
+        """Pass nothing on."""
+
+    def rest(self) -> None:
+        """Go on with nothing."""
 
 
 def _refuse_shared(call: str, mine: list[str], theirs: list[str]) -> None:

@@ -123,9 +123,11 @@ class Stream:
         """Return the messages that are not older than *time*."""
         return [each for each in self.messages if parse_time(each.time) >= parse_time(time)]
 
-    def info(self, now: datetime) -> StreamInfo:
+    def info(self, now: datetime, *, gaps: bool = False) -> StreamInfo:
         """Return what the server tells of it."""
         held = self.messages
+        there = {each.sequence for each in held}
+        missing = frozenset(range(held[0].sequence, self.last + 1) if held else ()) - there
         return StreamInfo(
             config=json.loads(json.dumps(self.config)),
             created=self.created,
@@ -135,6 +137,9 @@ class Stream:
             last_sequence=self.last,
             first_time=held[0].time if held else "",
             consumers=len(self.consumers),
+            deleted=len(missing),
+            gaps=missing if gaps else frozenset(),
+            lag=0 if self.config.get("mirror") else None,
             now=written(now),
         )
 

@@ -28,7 +28,7 @@ class Meanwhile(MemoryServer):
     async def meanwhile(self) -> None:
         """Do it."""
 
-    async def stream(self, name: str) -> StreamInfo | None:
+    async def stream(self, name: str, *, gaps: bool = False) -> StreamInfo | None:
         if self.armed and name == self.watched:
             self.armed = False
             await self.meanwhile()

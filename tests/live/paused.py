@@ -9,6 +9,7 @@ import signal
 import sys
 
 from natsmith.actions.apply import apply
+from natsmith.actions.carry_out import Progress
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
 from natsmith.errors import NatsmithError
@@ -19,10 +20,13 @@ LEASE_SECONDS = 2
 PAUSE_AT = 100
 
 
-def pause(done: int, _: int) -> None:
-    """Stop this process, as a frozen container or a closed lid would; somebody else lets it go on."""
-    if done == PAUSE_AT:
-        os.kill(os.getpid(), signal.SIGSTOP)
+class Pause(Progress):
+    """Stops this process, as a frozen container or a closed lid would; somebody else lets it go on."""
+
+    def changes(self, done: int, of: int) -> None:
+        """Stop in the middle."""
+        if done == PAUSE_AT < of:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 async def main() -> int:
@@ -38,7 +42,7 @@ async def main() -> int:
                 owner="local",
                 log=Log(),
                 timeout=10,
-                progress=pause,
+                progress=Pause(),
                 lease_seconds=LEASE_SECONDS,
             )
         except NatsmithError as error:

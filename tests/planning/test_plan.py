@@ -265,12 +265,14 @@ def test_strangers_are_never_pruned() -> None:
 
 
 def test_a_renamed_bucket_is_planned_as_a_move() -> None:
-    """The data would go along, and the old one is no orphan; this version does not carry it out."""
-    plan = planned(desired({"buckets": {"c": {"renamedFrom": "b"}}}), observed(REGISTRY, KV_b=FULL))
+    """The data goes along, and the old one is no orphan."""
+    renamed = {**REGISTRY["buckets"]["b"], "renamedFrom": "b"}
+    plan = planned(desired({"buckets": {"c": renamed}}), observed(REGISTRY, KV_b=FULL))
 
     assert [("move", "bucket c")] == actions(plan)
     assert ("moves", 100) == (plan.changes[0].fate.word, plan.changes[0].fate.count)
-    assert "does not carry it out" in plan.changes[0].blocked
+    assert "" == plan.changes[0].blocked
+    assert "writers and readers of the old name" in " ".join(plan.changes[0].seen)
     assert () == plan.told
 
 

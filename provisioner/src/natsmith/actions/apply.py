@@ -21,8 +21,12 @@ from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired
 from natsmith.model.observed import Observed
 from natsmith.model.outcome import Holder, Outcome, Past
+from natsmith.planning import moves
 from natsmith.planning.check import check_against
 from natsmith.planning.plan import plan
+
+HOOK_MARGIN = 60
+"""Seconds that a Job needs beside what it does: to start, to connect, to wait for a lock."""
 
 LOCAL = "local"
 """Who provisions when nobody says."""
@@ -74,12 +78,17 @@ async def apply(
     log: Log,
     timeout: float,
     expect: str = "",
-    progress: Progress = lambda done, of: None,
+    progress: Progress | None = None,
+    within: float | None = None,
     lease_seconds: int = lease.SECONDS,
 ) -> Outcome:
-    """Make the account be what *desired* says, or refuse and change nothing."""
+    """Make the account be what *desired* says, or refuse and change nothing.
+
+    *within* so many seconds it has to be over: a move that may take longer is not begun.
+    """
+    until = lease.clock() + (within or FOR_EVER)
     made, before = await prepare(server, desired, account=account, owner=owner)
-    _may_begin(made, expect)
+    _may_begin(made, expect, until)
     if not made.changes:
         return Outcome(plan=made)
     began = lease.clock()
@@ -91,10 +100,10 @@ async def apply(
         observed = await observe(server, desired, account=account)
         if observed != before:
             made = _planned(desired, observed, account, owner)
-            _may_begin(made, expect)
+            _may_begin(made, expect, until)
             if not made.changes:
                 return Outcome(plan=made)
-        run = Run(server, lock, made, desired, observed, progress)
+        run = Run(server, lock, made, desired, observed, log=log, progress=progress or Progress(), until=until)
         await run.all()
         if run.failed and not run.done and not run.wrote:
             # Nothing was changed: it is no stop halfway.
@@ -112,8 +121,21 @@ async def apply(
         return outcome
 
 
-def _may_begin(made: Plan, expect: str) -> None:
+FOR_EVER = 10 * 365 * 86400.0
+
+
+def _may_begin(made: Plan, expect: str, until: float) -> None:
     refuse_blocked(made)
+    beginning = [each for each in made.changes if each.action == "move" and each.found and not each.found.moving]
+    need = sum(moves.needs(each.found, each.desired).seconds for each in beginning if each.found)
+    left = until - lease.clock()
+    if need > left:
+        names = ", ".join(each.title for each in beginning)
+        raise DecisionNeeded(
+            f"moving {names} may take {need:.0f} s, but this run has to be over in {left:.0f} s. Nothing was changed. "
+            f"In a Helm hook, allow more with provisioner.deadlineSeconds: {need + HOOK_MARGIN:.0f} and helm's --timeout; "
+            "or run `natsmith apply` with the same values where no time is set, and then the upgrade"
+        )
     if expect and made.digest != expect:
         raise DecisionNeeded(
             f"the plan for account {made.account} is {made.digest} now, but --expect says {expect}: "

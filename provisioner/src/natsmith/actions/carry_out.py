@@ -7,32 +7,62 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
-from natsmith.actions import state
+from natsmith.actions import carrying, state
 from natsmith.actions.lease import Lease
+from natsmith.actions.move import Circumstances, Move
 from natsmith.actions.observe import IN_FLIGHT, count
-from natsmith.adapters import wire
+from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server, StreamInfo
+from natsmith.adapters.wire import STARTS
 from natsmith.errors import NatsmithError, StoppedHalfway
+from natsmith.log import Log
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired, Resource
-from natsmith.model.observed import Observed
-from natsmith.model.resources import CONSUMER
+from natsmith.model.moving import Record, temporary
+from natsmith.model.observed import Found, Observed
+from natsmith.model.resources import BUCKET, CONSUMER
 from natsmith.planning.compare import compare
 from natsmith.planning.consent import asks
 from natsmith.planning.plan import again
 
-Progress = Callable[[int, int], None]
-"""Told how many changes are done, and of how many."""
+RESETS = 4
+"""The API level from which on a consumer can be told where to go on: 2.14."""
+
+
+class Progress:
+    """Told how far a run is; this one does nothing with it."""
+
+    def changes(self, done: int, of: int) -> None:
+        """Hear how many changes are done, and of how many."""
+
+    def copied(self, stream: str, done: int, of: int) -> None:
+        """Hear how many messages of a stream that moves are copied, and of how many."""
 
 
 class Run:
     """One carrying-out: what is done, what failed, what is left."""
 
     def __init__(
-        self, server: Server, lock: Lease, made: Plan, desired: Desired, observed: Observed, progress: Progress
+        self,
+        server: Server,
+        lock: Lease,
+        made: Plan,
+        desired: Desired,
+        observed: Observed,
+        *,
+        log: Log,
+        progress: Progress,
+        until: float,
     ) -> None:
         self.server, self.lock, self.plan, self.progress = server, lock, made, progress
-        self.desired, self.observed = desired, observed
+        self.desired, self.observed, self.log = desired, observed, log
+        self._around = Circumstances(
+            max_bytes_required=observed.limits.max_bytes_required, resets=observed.level >= RESETS, until=until
+        )
+        self._one_move = asyncio.Lock()
+        self._moved: set[str] = set()
+        """Streams that were moved: their consumers are others now, with the same names."""
+
         self.done: list[Change] = []
         self.failed: list[tuple[Change, str]] = []
         self.first_error: NatsmithError | None = None
@@ -91,7 +121,7 @@ class Run:
             self.failed.append((change, str(error)))
         else:
             self.done.append(change)
-            self.progress(len(self.done), self.count)
+            self.progress.changes(len(self.done), self.count)
 
     def _cause(self, error: NatsmithError) -> NatsmithError:
         """Return why a change failed: a run that was paused past its lease finds its requests timed out as well."""
@@ -107,6 +137,7 @@ class Run:
             "update": self._update,
             "adopt": self._update,
             "stamp": self._update,
+            "move": self._move,
             "replace": self._replace,
             "delete": self._delete,
         }
@@ -116,7 +147,11 @@ class Run:
         wanted = _wanted(change)
         config = wire.encode(wanted, self.plan.owner)
         if wanted.kind is CONSUMER:
-            self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
+            # A stand-in of it knows where it was, if somebody was killed while making it anew.
+            if await self.server.consumer(wanted.stream, temporary(wanted.name)):
+                await self._anew(wanted, config)
+            else:
+                self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
             return
         last = 0 if config.get("mirror") else self.sequences.get(wanted.stream)  # a mirror counts as its origin does
         if last:
@@ -144,6 +179,69 @@ class Run:
         else:
             echo = await self.server.update_stream(config)
         self._keep(echo, config, wanted)
+
+    async def _move(self, change: Change) -> None:
+        """Move what it holds; one at a time, since each of them copies everything twice."""
+        found, wanted = change.found, change.desired
+        if found is None:
+            raise ValueError(f"nothing is there that {change.title} could be moved from")
+        if wanted and wanted.kind is CONSUMER:
+            info = await self._read(change)
+            if info is not None:
+                await self._recheck(change, info)
+            await self._anew(wanted, wire.encode(wanted, self.plan.owner))
+            return
+        async with self._one_move:
+            begun = found.moving.record if found.moving else await self._to_begin(change, found)
+            ours = wanted if wanted and wanted.stream == begun.home else None
+            if ours:
+                begun = replace(begun, final=self._final(change, ours, begun))
+            elif begun.source == begun.home:
+                begun = replace(begun, final=begun.original)
+            move = Move(self.server, self.lock, begun, self._around, self.log, self.progress.copied)
+            self.wrote = True
+            renamed = begun.source != begun.home
+            fixed = any(each.fixed for each in change.differences)
+            self._moved |= {begun.home, begun.source}
+            if found.moving and found.moving.stage.undoable and not (ours and (renamed or fixed)):
+                await move.undo()
+                if wanted:
+                    await self._update(change)
+                return
+            await move.go()
+        info = await self.server.stream(begun.home)
+        if ours and info:
+            self._keep(info, copies.forgetting(move.final), ours)
+
+    async def _to_begin(self, change: Change, found: Found) -> Record:
+        """Return what a move has to remember that begins now, from a fresh reading."""
+        info = await self.server.stream(found.stream)
+        if info is None or info.created != found.created:
+            raise StoppedHalfway(f"{found.title} was deleted by somebody else meanwhile: run the same command again")
+        wanted = _wanted(change)
+        if wanted.stream == found.stream:
+            await self._recheck(change, info)
+        original = copies.forgetting(info.config)
+        if found.kind is BUCKET and found.applied:
+            original["allow_direct"] = True  # natsmith's buckets have it: it is off where a run was killed
+        return Record(
+            home=wanted.stream,
+            source=found.stream,
+            owner=self.plan.owner,
+            created=info.created,
+            original=original,
+            final={},
+        )
+
+    def _final(self, change: Change, wanted: Resource, begun: Record) -> Config:
+        applied = change.found.applied if change.found else None
+        dropped = set(applied.config if applied else ()) - set(wanted.config)
+        consents = (applied.consents if applied else 0) + bool(change.consent)
+        return wire.encode(wanted, self.plan.owner, dict(begun.original), dropped, consents=consents)
+
+    async def _anew(self, wanted: Resource, config: Config) -> None:
+        echo = await carrying.anew(self.server, wanted.stream, config, self.lock, resets=self._around.resets)
+        self._keep(echo, {key: value for key, value in config.items() if key not in STARTS}, wanted)
 
     async def _replace(self, change: Change) -> None:
         """Delete and create; a stream goes on counting where the old one stopped, or watchers would skip what is new.
@@ -191,8 +289,9 @@ class Run:
                 number = await count(self.server, fresh, "per_subject", each.new)
                 observed = replace(observed, counts={**observed.counts, (fresh.id, "per_subject"): number or 0})
         now = again(change, fresh, self.desired, observed, owner=self.plan.owner)
-        if change.action in {"replace", "delete"}:
-            another = was is None or fresh.created != was.created
+        if change.action in {"replace", "delete", "move"}:
+            moved = change.kind is CONSUMER and change.id.stream in self._moved
+            another = was is None or (fresh.created != was.created and not moved)
             others = change.action == "delete" and (fresh.applied is None or fresh.applied.owner != self.plan.owner)
             if now is None or now.action != change.action or another or others:
                 raise StoppedHalfway(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 from natsmith.actions import state
-from natsmith.adapters import wire
-from natsmith.adapters.server import Server
-from natsmith.model.desired import Desired, Id
+from natsmith.adapters import copies, wire
+from natsmith.adapters.server import ConsumerInfo, Server, StreamInfo
+from natsmith.model.desired import Desired, Id, Resource
+from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import CONSUMER, RESERVED
 from natsmith.model.units import parse_time
@@ -31,17 +32,17 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
     """
     limits, streams = await asyncio.gather(server.account(), server.streams())
     wanted = {each.id: each for each in desired.of(account)}
+    moves = copies.moves(streams)
+    moved = {name for each in moves for name in (each.record.home, each.record.source)}
     objects: dict[Id, Found] = {}
-    has_state = False
-    own = 0
+    own = [info.config["name"] for info in streams if _is_own(info.config["name"])]
     for info in streams:
         name = info.config["name"]
-        if name.removeprefix("KV_").startswith(RESERVED):
-            has_state = has_state or name == state.STREAM
-            own += 1
-            continue
-        found = wire.decode_stream(info, wanted.get(Id(name)))
-        objects[found.id] = found
+        if not _is_own(name) and name not in moved:
+            found = wire.decode_stream(info, wanted.get(Id(name)))
+            objects[found.id] = found
+    for moving in moves:
+        objects |= _under_way(moving, streams, wanted)
     with_consumers = {each.stream for each in wanted.values() if each.kind is CONSUMER}
     asked = [
         each.stream
@@ -53,7 +54,7 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
             if each.config.get("durable_name"):
                 consumer = wire.decode_consumer(each, wanted.get(Id(each.stream, each.name)))
                 objects[consumer.id] = consumer
-    if has_state and any(each.applied is None for each in objects.values()):
+    if state.STREAM in own and any(each.applied is None for each in objects.values()):
         objects = await _remembered(server, objects)
     observed = Observed(
         objects=objects,
@@ -61,9 +62,44 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
         version=limits.version,
         level=limits.level,
         clustered=limits.clustered,
-        own=own,
+        own=len(own),
+        strangers=frozenset(own) - {state.STREAM, *(each.record.carrier for each in moves)},
+        memory=limits.memory,
+        storage=limits.storage,
     )
     return await _counted(server, desired, observed, account)
+
+
+def _is_own(name: str) -> bool:
+    return name.removeprefix("KV_").startswith(RESERVED)
+
+
+def _under_way(moving: Moving, streams: Iterable[StreamInfo], wanted: Mapping[Id, Resource]) -> dict[Id, Found]:
+    """Return what is being moved as it was before, with what it holds now; a renamed one as it will be called.
+
+    Its consumers, while they are nowhere, are those that the move remembers.
+    """
+    record = moving.record
+    infos = {each.config["name"]: each for each in streams}
+    home, now = infos.get(record.home), infos.get(moving.at)
+    name = record.home if record.home in {key.stream for key in wanted} else record.source
+    before = StreamInfo(config={**record.original, "name": name}, created=record.created)
+    found = replace(wire.decode_stream(before, wanted.get(Id(name))), moving=moving)
+    if now:
+        found = replace(
+            found,
+            messages=now.messages,
+            bytes=now.bytes,
+            last_sequence=now.last_sequence,
+            first_time=now.first_time,
+            now=now.now,
+            consumers=home.consumers if home else 0,
+        )
+    objects = {found.id: found}
+    for consumer, config in record.positions.items():
+        waiting = ConsumerInfo(stream=name, name=consumer, config=dict(config))
+        objects[Id(name, consumer)] = wire.decode_consumer(waiting, wanted.get(Id(name, consumer)))
+    return objects
 
 
 async def _remembered(server: Server, objects: dict[Id, Found]) -> dict[Id, Found]:

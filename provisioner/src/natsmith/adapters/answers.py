@@ -50,6 +50,8 @@ def account(answer: Answer, *, version: str, clustered: bool) -> Account:
         ),
         streams=answer.get("streams", 0),
         consumers=answer.get("consumers", 0),
+        memory=max(answer.get("memory", 0), answer.get("reserved_memory", 0)),
+        storage=max(answer.get("storage", 0), answer.get("reserved_storage", 0)),
     )
 
 
@@ -66,6 +68,9 @@ def stream(answer: Answer) -> StreamInfo:
         last_sequence=state.get("last_seq", 0),
         first_time="" if first == NEVER else first,
         consumers=state.get("consumer_count", 0),
+        deleted=state.get("num_deleted", 0),
+        gaps=frozenset(state.get("deleted") or ()),
+        lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),
     )
 
@@ -79,6 +84,7 @@ def consumer(answer: Answer) -> ConsumerInfo:
         created=answer.get("created", ""),
         delivered=answer.get("delivered", {}).get("stream_seq", 0),
         ack_floor=answer.get("ack_floor", {}).get("stream_seq", 0),
+        handed_out=answer.get("delivered", {}).get("consumer_seq", 0),
         pending=answer.get("num_pending", 0),
         ack_pending=answer.get("num_ack_pending", 0),
         now=answer.get("ts", ""),

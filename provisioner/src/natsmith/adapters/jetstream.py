@@ -10,12 +10,14 @@ import itertools
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
 from natsmith.adapters import answers
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.link import Link, opened
+from natsmith.adapters.relay import relayed
 from natsmith.adapters.server import (
     CONSUMER_NOT_FOUND,
     NO_MESSAGE,
@@ -25,6 +27,7 @@ from natsmith.adapters.server import (
     ConsumerInfo,
     Message,
     Refused,
+    Relay,
     StreamInfo,
 )
 from natsmith.errors import DecisionNeeded, NotReady, WrongValues
@@ -44,6 +47,8 @@ COUNTING_SECONDS = (10, 1)
 """How long a consumer that only counts may outlive a run that died before it was deleted; less where a stream says so."""
 
 THRESHOLD_EXCEEDED = 10153
+NO_SUCH_SEQUENCE = 10043
+COPIERS = ("JS_MIRROR_", "JS_SOURCE_")
 
 Entry = TypeVar("Entry")
 
@@ -149,9 +154,9 @@ class JetStream:
         # A stream that is created meanwhile shifts another one into the next page as well.
         return list({each.config["name"]: each for each in found}.values())
 
-    async def stream(self, name: str) -> StreamInfo | None:
+    async def stream(self, name: str, *, gaps: bool = False) -> StreamInfo | None:
         """Return one stream, or None where there is none."""
-        answer = await self._find(f"STREAM.INFO.{name}")
+        answer = await self._find(f"STREAM.INFO.{name}", {"deleted_details": True} if gaps else None)
         return answers.stream(answer) if answer else None
 
     async def create_stream(self, config: Config) -> StreamInfo:
@@ -171,10 +176,16 @@ class JetStream:
         which = ({"filter": subject} if subject else {}) | ({"seq": before} if before else {})
         return int((await self._ask(f"STREAM.PURGE.{name}", which)).get("purged", 0))
 
+    async def delete_message(self, stream: str, sequence: int) -> None:
+        """Remove one message."""
+        about = {"seq": sequence, "no_erase": True}
+        await self._find(f"STREAM.MSG.DELETE.{stream}", about, absent=(STREAM_NOT_FOUND, NO_SUCH_SEQUENCE, NO_MESSAGE))
+
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream; a stream that is gone has none."""
         found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
-        return list({each.name: each for each in found}.values())
+        # From 2.14 on a stream lists by which others copy it as well.
+        return list({each.name: each for each in found if not each.name.startswith(COPIERS)}.values())
 
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""
@@ -189,6 +200,15 @@ class JetStream:
     async def delete_consumer(self, stream: str, name: str) -> None:
         """Delete a consumer."""
         await self._find(f"CONSUMER.DELETE.{stream}.{name}", absent=(STREAM_NOT_FOUND, CONSUMER_NOT_FOUND))
+
+    async def pause_consumer(self, stream: str, name: str, until: str) -> None:
+        """Pause a consumer, or let it go on."""
+        about = {"pause_until": until} if until else {}
+        await self._find(f"CONSUMER.PAUSE.{stream}.{name}", about, absent=(STREAM_NOT_FOUND, CONSUMER_NOT_FOUND))
+
+    async def reset_consumer(self, stream: str, name: str, sequence: int) -> None:
+        """Make a consumer go on at a sequence."""
+        await self._ask(f"CONSUMER.RESET.{stream}.{name}", {"seq": sequence})
 
     async def subject_counts(self, stream: str) -> Mapping[str, int]:
         """Return how many messages each subject holds; a stream that is gone holds none."""
@@ -240,6 +260,10 @@ class JetStream:
         about = {"last_by_subj": subject}
         answer = await self._find(f"STREAM.MSG.GET.{stream}", about, absent=(STREAM_NOT_FOUND, NO_MESSAGE))
         return answers.message(answer) if answer else None
+
+    def relay(self, stream: str, *, through: str) -> AbstractAsyncContextManager[Relay]:
+        """Hear the direct gets of a stream for a block."""
+        return relayed(self._link, stream, through)
 
 
 async def connect(connection: Connection, *, timeout: float, log: Log) -> JetStream:

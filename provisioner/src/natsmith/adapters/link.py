@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
 
 import nats.aio.client
 import nats.aio.msg
+import nats.aio.subscription
 import nats.errors
 
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
@@ -27,6 +29,12 @@ ATTEMPT_SECONDS = 2
 NO_RESPONDERS = "503"
 ENDED = (ConnectionResetError, BrokenPipeError, nats.errors.UnexpectedEOF)
 """What a refused password also looks like, when the end of the connection overtakes the reason."""
+
+
+Heard: TypeAlias = nats.aio.msg.Msg
+"""A message that was listened for."""
+
+Hearer: TypeAlias = Callable[[Heard], Awaitable[None]]
 
 
 class Link:
@@ -49,6 +57,8 @@ class Link:
         # asyncio's "exception was never retrieved".
         self._pending: dict[str, tuple[str, asyncio.Future[nats.aio.msg.Msg | NatsmithError]]] = {}
         self._broken: NatsmithError | None = None
+        self._heard: dict[str, DecisionNeeded | None] = {}
+        """What is listened to, in lower case, and why that is not allowed."""
 
     @property
     def greeting(self) -> dict[str, Any]:
@@ -122,6 +132,38 @@ class Link:
             raise NotReady(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
         return bytes(answer.data), answer.headers or {}
 
+    async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:
+        """Have *heard* called with every message on *subject*; the answer ends that."""
+        self._heard[subject.lower()] = None
+        subscription = await self._client.subscribe(subject, cb=heard)
+        try:
+            await self.settled()
+        except BaseException:
+            await self._end_listening(subject, subscription)
+            raise
+        refused = self._heard[subject.lower()]
+        if refused:
+            await self._end_listening(subject, subscription)
+            raise refused
+        return lambda: self._end_listening(subject, subscription)
+
+    async def _end_listening(self, subject: str, subscription: nats.aio.subscription.Subscription) -> None:
+        self._heard.pop(subject.lower(), None)
+        with contextlib.suppress(nats.errors.Error, OSError):  # of a connection that is gone already
+            await subscription.unsubscribe()
+
+    async def settled(self) -> None:
+        """Return when the server has everything that was sent."""
+        try:
+            await self._client.flush(timeout=math.ceil(self.timeout))
+        except (nats.errors.Error, OSError) as error:
+            raise NotReady(f"the connection to {self.where} was lost: run the same command again") from error
+
+    async def pass_on(self, subject: str, msg: Heard) -> None:
+        """Send what was heard on, so that whoever answers answers its sender; what cannot be sent is not answered."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._client.publish(subject, msg.data, reply=msg.reply, headers=msg.headers)
+
     def _options(self) -> dict[str, Any]:
         connection = self._connection
         check_files(connection)
@@ -147,6 +189,8 @@ class Link:
             "max_reconnect_attempts": -1,
             # Nothing is kept for later: a request that was given up must not reach the server after a reconnect.
             "pending_size": 0,
+            # What is passed on under the subject that is listened to must not come back.
+            "no_echo": True,
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,
@@ -190,6 +234,10 @@ class Link:
                 "grant subscribe there, or set the inbox prefix that the user may subscribe to"
             )
             self._fail(lambda subject: broken)
+        elif "for subscription" in violation and denied in self._heard:
+            self._heard[denied] = DecisionNeeded(
+                f"{self.who} may not subscribe to {denied} at {self.where}: grant that user subscribe there"
+            )
         elif "for publish" in violation:
             self._fail(lambda subject: self._forbidden(subject) if subject.lower() == denied else None)
 

@@ -7,6 +7,7 @@ Configurations travel as the server's own JSON, so that a field nobody here know
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -44,6 +45,10 @@ class Account:
     limits: Limits
     streams: int = 0
     consumers: int = 0
+    memory: int = 0
+    """Bytes of memory that are in use or reserved; so, too, of file storage."""
+
+    storage: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,15 @@ class StreamInfo:
     last_sequence: int = 0
     first_time: str = ""
     consumers: int = 0
+    deleted: int = 0
+    """How many sequences between the first and the last have no message."""
+
+    gaps: frozenset[int] = frozenset()
+    """Which they are, where that was asked for."""
+
+    lag: int | None = None
+    """For a mirror: how many messages it is behind, as far as it knows."""
+
     now: str = ""
 
 
@@ -73,6 +87,9 @@ class ConsumerInfo:
     """The stream sequence of the newest message it has handed out."""
 
     ack_floor: int = 0
+    handed_out: int = 0
+    """How many messages it has handed out."""
+
     pending: int = 0
     ack_pending: int = 0
     now: str = ""
@@ -102,8 +119,8 @@ class Server(Protocol):
     async def streams(self) -> list[StreamInfo]:
         """Return every stream of the account."""
 
-    async def stream(self, name: str) -> StreamInfo | None:
-        """Return one stream, or None where there is none."""
+    async def stream(self, name: str, *, gaps: bool = False) -> StreamInfo | None:
+        """Return one stream, with its gaps where they are asked for, or None where there is none."""
 
     async def create_stream(self, config: Config) -> StreamInfo:
         """Create a stream. An existing one with the very same configuration is returned as it is."""
@@ -117,6 +134,9 @@ class Server(Protocol):
     async def purge_stream(self, name: str, *, subject: str = "", before: int = 0) -> int:
         """Remove messages of *subject* with a sequence below *before* (0: all) and return how many."""
 
+    async def delete_message(self, stream: str, sequence: int) -> None:
+        """Remove one message; one that is gone already is no error."""
+
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream."""
 
@@ -128,6 +148,12 @@ class Server(Protocol):
 
     async def delete_consumer(self, stream: str, name: str) -> None:
         """Delete a consumer; one that is gone already is no error."""
+
+    async def pause_consumer(self, stream: str, name: str, until: str) -> None:
+        """Keep a consumer from handing out anything until a time by the server's clock; with none, no longer."""
+
+    async def reset_consumer(self, stream: str, name: str, sequence: int) -> None:
+        """Make a consumer go on at a sequence, with its configuration as it is; servers before 2.14 cannot."""
 
     async def subject_counts(self, stream: str) -> Mapping[str, int]:
         """Return how many messages each subject of a stream holds."""
@@ -144,6 +170,26 @@ class Server(Protocol):
 
     async def last(self, stream: str, subject: str) -> Message | None:
         """Return the newest message of a subject, or None."""
+
+    def relay(self, stream: str, *, through: str) -> AbstractAsyncContextManager[Relay]:
+        """Hear the direct gets of *stream* for a block; they go on to it, or to *through*, as the relay is told."""
+
+
+class Relay(Protocol):
+    """Direct gets of a stream that cannot answer them itself for a while; a client notices nothing but the delay."""
+
+    @property
+    def passed(self) -> int:
+        """How many were passed on."""
+
+    def hold(self) -> None:
+        """Keep direct gets until it is clear who answers them."""
+
+    async def to(self, stream: str) -> None:
+        """Pass on what was held, and what comes, to *stream*."""
+
+    def rest(self) -> None:
+        """Pass nothing on: the stream answers itself."""
 
 
 class Application(Protocol):

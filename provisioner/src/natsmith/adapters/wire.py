@@ -14,8 +14,17 @@ from natsmith.model.units import Json
 
 OWNER = "natsmith.owner"
 APPLIED = "natsmith.applied"
+RENAMED = "natsmith.renamedFrom"
+"""The stream that this one was moved from under another name, so that nobody begins empty under the old one."""
+
+CARRIED = "natsmith.carried"
+"""How a consumer began that was made anew at its position; its own start says only where it went on."""
+
 FORMAT = 1
 """The format of what ``APPLIED`` holds; a reader refuses a higher one."""
+
+STARTS = ("deliver_policy", "opt_start_seq", "opt_start_time")
+"""How a consumer begins, which cannot be changed in place."""
 
 _OURS = "natsmith."
 _SERVERS = "_nats."
@@ -41,7 +50,7 @@ def encode(
         raw = field.type.encode(value)
         if raw is not None and not (field.level and value == field.default):
             result[field.api] = raw
-    metadata = {key: value for key, value in (over or {}).get("metadata", {}).items() if not key.startswith(_SERVERS)}
+    metadata = own_metadata(over or {})
     known = applied_of(metadata)
     for key in known.settings.get("metadata", {}) if known else ():
         metadata.pop(key, None)
@@ -50,11 +59,19 @@ def encode(
     if kind is CONSUMER:
         result.pop("filter_subject", None)  # filter_subjects says the same and more
         result |= {"durable_name": desired.name, "name": desired.name}
+        if over and CARRIED in metadata:
+            result = {key: value for key, value in result.items() if key not in STARTS}
+            result |= {key: over[key] for key in STARTS if key in over}
     else:
         result["name"] = desired.stream
         if result.get("mirror"):
             result.pop("subjects", None)  # the server refuses a mirror with subjects
     return result
+
+
+def own_metadata(config: Config) -> dict[str, str]:
+    """Return a configuration's metadata without what the server adds."""
+    return {key: value for key, value in (config.get("metadata") or {}).items() if not key.startswith(_SERVERS)}
 
 
 def kept(sent: Config, echo: Config) -> bool:
@@ -143,12 +160,16 @@ def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
         first_time=info.first_time,
         now=info.now,
         consumers=info.consumers,
+        renamed_from=metadata.get(RENAMED, ""),
     )
 
 
 def decode_consumer(info: ConsumerInfo, desired: Resource | None = None) -> Found:
     """Return a consumer as the model sees it."""
     raw = dict(info.config)
+    began = own_metadata(raw).get(CARRIED)
+    if began:
+        raw = {key: value for key, value in raw.items() if key not in STARTS} | remembered_map(began)
     if raw.get("filter_subject"):
         raw["filter_subjects"] = [raw["filter_subject"]]
     settings, config, metadata = _decode(CONSUMER, info.name, raw, desired)

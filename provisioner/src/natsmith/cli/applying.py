@@ -52,12 +52,7 @@ async def run(args: argparse.Namespace, desired: Desired, log: Log, report: Repo
 
 async def _one(args: argparse.Namespace, desired: Desired, account: str, log: Log, report: Report) -> Outcome:
     async with sessions.server(args, account, log) as server:
-        with screen.progress(f"account {account}") as progress:
-
-            def made(done: int, of: int) -> None:
-                report.under_way = done
-                progress(done, of)
-
+        with screen.progress(f"account {account}", report) as progress:
             outcome = await apply(
                 server,
                 desired,
@@ -66,7 +61,8 @@ async def _one(args: argparse.Namespace, desired: Desired, account: str, log: Lo
                 log=log,
                 timeout=args.timeout,
                 expect=args.expect,
-                progress=made,
+                progress=progress,
+                within=args.within,
             )
     report.under_way = 0
     return outcome

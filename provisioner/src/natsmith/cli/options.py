@@ -45,6 +45,9 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     apply.add_argument(
         "--outcome", default="", metavar="FILE", help="where to write one line of JSON at the end (docs/json.md)"
     )
+    apply.add_argument(
+        "--within", type=_seconds, default=None, metavar="SECONDS", help="begin no move that may take longer than this"
+    )
     verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
     verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
     verify.add_argument(

@@ -7,10 +7,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from natsmith.actions.carry_out import Progress
+from natsmith.cli.report import Report
 from natsmith.model.units import Json
 from natsmith.views.text import Row, aligned
+
+if TYPE_CHECKING:  # rich takes 40 ms, which only a terminal pays
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 TONES = {"good": "green", "careful": "yellow", "bad": "red", "quiet": "dim"}
 LOGGED_ROWS = 20
@@ -57,14 +63,45 @@ def document(value: Json) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Show how far long work is, on a terminal; elsewhere the last line tells."""
+def progress(what: str, report: Report) -> Iterator[Progress]:
+    """Show how far long work is, on a terminal; elsewhere the last line, and the log of a move, tell."""
     if not sys.stderr.isatty():
-        yield lambda done, of: None
+        yield Reported(report)
         return
     from rich.console import Console  # noqa: PLC0415  (as above)
-    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from rich.progress import Progress as Bars  # noqa: PLC0415
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, visible=False)
-        yield lambda done, of: bar.update(task, completed=done, total=of, visible=of >= LONG_WORK)
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        yield Shown(report, bars, what)
+
+
+class Reported(Progress):
+    """Keeps in the report how many changes are done."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def changes(self, done: int, of: int) -> None:
+        """Keep how many changes are done."""
+        self._report.under_way = min(done, of)
+
+
+class Shown(Reported):
+    """Shows a bar for many changes, and one for each stream that is copied."""
+
+    def __init__(self, report: Report, bars: Bars, what: str) -> None:
+        super().__init__(report)
+        self._bars = bars
+        self._changes = bars.add_task(what, visible=False)
+        self._copies: dict[str, TaskID] = {}
+
+    def changes(self, done: int, of: int) -> None:
+        """Show how many changes are done."""
+        super().changes(done, of)
+        self._bars.update(self._changes, completed=done, total=of, visible=of >= LONG_WORK)
+
+    def copied(self, stream: str, done: int, of: int) -> None:
+        """Show how much of a stream is copied."""
+        if stream not in self._copies:
+            self._copies[stream] = self._bars.add_task(f"moving {stream}")
+        self._bars.update(self._copies[stream], completed=done, total=of)

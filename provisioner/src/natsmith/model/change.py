@@ -85,6 +85,12 @@ class Change:
     blocked: str = ""
     """Why apply refuses it, and the cure; empty: it does not."""
 
+    seen: tuple[str, ...] = ()
+    """For a move: what writers, readers and consumers notice, and what it needs."""
+
+    misread: str = ""
+    """For a move: what clients could read wrongly meanwhile, which needs consent as a loss does."""
+
     consent: str = ""
     """The digest that lets the loss happen, where one is needed."""
 

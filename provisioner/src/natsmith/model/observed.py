@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from natsmith.model.desired import Id
 from natsmith.model.fields import Settings
 from natsmith.model.kind import Kind
+from natsmith.model.moving import Moving
 from natsmith.model.resources import CONSUMER
 from natsmith.model.units import Json
 
@@ -57,6 +58,11 @@ class Found:
 
     pending: int = 0
     ack_pending: int = 0
+    renamed_from: str = ""
+    """The stream that it was moved from under another name."""
+
+    moving: Moving | None = None
+    """For a stream: a move that was begun and has not ended; the settings are those from before it."""
 
     @property
     def id(self) -> Id:
@@ -109,6 +115,13 @@ class Observed:
     own: int = field(default=0, compare=False)
     """How many streams of the account are natsmith's own: its state bucket, or twins of a proof."""
 
+    strangers: frozenset[str] = frozenset()
+    """Streams that have a name of natsmith's own and are not its."""
+
+    memory: int = field(default=0, compare=False)
+    """Bytes of memory that the account uses or has reserved; so, too, of file storage."""
+
+    storage: int = field(default=0, compare=False)
     counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)
     """Answers to the questions that a plan had about data: how many messages a change of a field would destroy."""
 

@@ -104,6 +104,7 @@ def digest(change: Change) -> str:
         found and [found.created, found.settings, dict(found.config), found.applied.consents if found.applied else 0],
         desired and [desired.settings, dict(desired.config)],
         sorted({change.fate.word, *(each.fate.word for each in change.differences)}),
+        *([change.misread] if change.misread else []),
     ]
     return "c-" + hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
@@ -119,4 +120,4 @@ def needs_consent(change: Change, policy: Policy) -> bool:
     losses = {each.word for each in fates if not each.harmless}
     if policy.loss == "allow":
         return False
-    return bool(losses - {"expires"} if policy.loss == "expire" else losses)
+    return bool(change.misread) or bool(losses - {"expires"} if policy.loss == "expire" else losses)

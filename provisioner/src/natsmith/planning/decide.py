@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 from natsmith.model.change import Change, Difference, Fate, worst
 from natsmith.model.desired import Id, Policy, Resource
+from natsmith.model.moving import Stage
 from natsmith.model.observed import Applied, Found, Observed
 from natsmith.model.resources import CONSUMER, STREAM
-from natsmith.planning import consent
+from natsmith.planning import consent, moves
 from natsmith.planning.compare import compare
-
-NO_MOVE = "this version of natsmith plans such a move but does not carry it out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +21,17 @@ class Decider:
     policy: Policy
     account: str
     owner: str
+    named: frozenset[Id] = frozenset()
+    """What the values name."""
 
     def wanted(self, resource: Resource, found: Found | None) -> Change | None:
         """Return what makes *found* what *resource* says, or None where nothing does."""
-        change = self._created(resource) if found is None else self._changed(resource, found)
+        if found is None:
+            change: Change | None = self._created(resource)
+        elif found.moving:
+            change = self._gone_on_with(_of(resource, found), found)
+        else:
+            change = self._changed(resource, found)
         return self._consented(change) if change else None
 
     def unwanted(self, found: Found) -> Change:
@@ -33,6 +39,8 @@ class Decider:
         change = Change(
             action="orphan", account=self.account, id=found.id, kind=found.kind, label=found.label, found=found
         )
+        if found.moving:
+            return self._gone_on_with(change, found)
         if not self.policy.prune:
             return replace(change, note="not in the values any more; provisioner.prune: true removes it")
         change = replace(
@@ -87,15 +95,61 @@ class Decider:
         old = Id(resource.kind.prefix + resource.renamed_from)
         source = self.observed.objects.get(old) if resource.renamed_from else None
         if source is None:
-            return change
+            return self._not_forgotten(change, resource)
         change = replace(change, action="move", found=source, note=f"renamed from {source.label}")
         if source.applied and source.applied.owner != self.owner and not resource.adopt:
             return replace(change, blocked=self._foreign(resource, source.applied))
-        return replace(
+        differences = compare(resource, replace(source, name=resource.name), level=self.observed.level).differences
+        change = replace(
             change,
+            differences=tuple(self._with_fate(each, resource, source) for each in differences),
             fate=Fate("moves", source.messages, consent.noun(source)),
-            blocked=f"{NO_MOVE}: keep the name {source.label} for now, or take renamedFrom away to begin empty",
         )
+        return self._moved(change, resource, source, "take renamedFrom away to begin empty")
+
+    def _not_forgotten(self, change: Change, resource: Resource) -> Change:
+        """Return *change*, which begins empty, blocked if what it once held went on under another name."""
+        for other in self.observed.objects.values():
+            ours = other.applied and other.applied.owner == self.owner
+            if ours and other.renamed_from == resource.stream and other.id not in self.named:
+                blocked = (
+                    f"{other.title} was renamed from it and holds its {consent.noun(other)}: to carry them back, set "
+                    f"{resource.where}.renamedFrom: {other.name}; to begin empty, keep {other.label} in the values too"
+                )
+                return replace(change, blocked=blocked)
+        return change
+
+    def _gone_on_with(self, change: Change, found: Found) -> Change:
+        """Return how a move goes on that was begun and has not ended."""
+        resource, moving = change.desired, found.moving
+        if moving is None:
+            raise ValueError(f"{found.title} is not being moved")
+        change = replace(change, action="move", fate=Fate("moves", found.messages, consent.noun(found)))
+        if resource:
+            renamed = replace(found, name=resource.name) if resource.stream == moving.record.home else found
+            differences = compare(resource, renamed, level=self.observed.level).differences
+            change = replace(change, differences=tuple(self._with_fate(each, resource, found) for each in differences))
+        if moving.stage is Stage.BROKEN:
+            blocked = (
+                f"its move was begun, and somebody deleted or made a part of it meanwhile: the entries are in "
+                f"{moving.at} as far as they were copied. Look at it, and delete {moving.record.carrier} to begin anew"
+            )
+            return replace(change, blocked=blocked)
+        if resource and resource.renamed_from == "" and moving.record.source != moving.record.home == resource.stream:
+            return replace(change, note="the rename that was begun is ended")
+        wanted = resource is not None and (
+            any(each.fixed for each in change.differences) or moving.record.home != moving.record.source
+        )
+        what = "goes on" if wanted else "is undone" if moving.stage.undoable else "is ended"
+        return replace(change, note=f"a move was interrupted and {what}: {moving.stage.value}")
+
+    def _moved(self, change: Change, resource: Resource, found: Found, otherwise: str) -> Change:
+        """Return *change*, which is a move, with what is seen of it, or blocked where it is not possible."""
+        impossible = moves.impossible(resource, found, self.observed)
+        if impossible:
+            return replace(change, blocked=f"its {consent.noun(found)} cannot be moved: {impossible}; or {otherwise}")
+        misread = "" if resource.stream != found.stream else moves.misread(found)
+        return replace(change, misread=misread, seen=tuple(moves.seen(resource, found, self.observed)))
 
     def _not_in_place(self, change: Change, resource: Resource, found: Found) -> Change:
         fixed = [each for each in change.differences if each.fixed]
@@ -110,8 +164,13 @@ class Decider:
         if how == "replace":
             fate = consent.gone(found, self.observed)
             return self._with_strangers(replace(change, action="replace", fate=fate, note=reasons), found)
-        blocked = f"{NO_MOVE}: {keep}, or {lose}" if how == "move" else f"{reasons}: {keep}, or {lose} ({NO_MOVE})"
-        return replace(change, action="move", fate=Fate("moves", found.messages, lost), note=reasons, blocked=blocked)
+        change = replace(change, action="move", fate=Fate("moves", found.messages, lost), note=reasons)
+        if how == "refuse":
+            move = f"set {resource.where}.onImmutable: move to keep {lost}"
+            return replace(change, blocked=f"{reasons}: {keep}, or {move}, or {lose}")
+        if resource.kind is CONSUMER:
+            return replace(change, seen=tuple(moves.consumer_seen(found)))
+        return self._moved(change, resource, found, f"{keep}, or {lose}")
 
     def _with_strangers(self, change: Change, found: Found) -> Change:
         """Return *change*, which ends a stream, with what it does to consumers that are not this owner's."""
@@ -137,9 +196,14 @@ class Decider:
         word = consent.digest(change)
         if word in self.policy.consent:
             return replace(change, consent=word)
-        return replace(
-            change, consent=word, blocked=f"it loses data; to agree to exactly this loss{self._how(change, word)}"
-        )
+        why = "it loses data; to agree to exactly this loss"
+        if change.misread:
+            fixed = " and ".join(each.path for each in change.differences if each.fixed)
+            why = (
+                f"{change.misread}; apply once with {fixed} as the server has it, which turns direct get on, let the "
+                "clients connect anew, and move it then; or, to agree that they may be misled,"
+            )
+        return replace(change, consent=word, blocked=why + self._how(change, word))
 
     def _how(self, change: Change, word: str) -> str:
         """Return how *word* is said: to natsmith, or to the Helm that asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired, Id, Resource
@@ -21,7 +22,8 @@ def plan(desired: Desired, observed: Observed, *, account: str, owner: str) -> P
     Nothing is contacted: the same values always give the same plan.
     """
     wanted = desired.of(account)
-    decider = Decider(observed=observed, policy=desired.policy, account=account, owner=owner)
+    named = frozenset(each.id for each in wanted)
+    decider = Decider(observed=observed, policy=desired.policy, account=account, owner=owner, named=named)
     changes: list[Change] = []
     told: list[Change] = []
     replaced: set[str] = set()
@@ -61,6 +63,9 @@ def questions(desired: Desired, observed: Observed, *, account: str) -> Iterator
     """Yield what the server has to be asked before the plan can tell a fate: an object, what about, the new limit."""
     for resource in desired.of(account):
         found = observed.objects.get(resource.id)
+        if found is None and resource.renamed_from:
+            old = observed.objects.get(Id(resource.kind.prefix + resource.renamed_from))
+            found = replace(old, name=resource.name) if old else None
         if found and found.messages:
             for difference in compare(resource, found, level=observed.level).differences:
                 about = consent.asks(difference)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from natsmith.errors import Exit
 from natsmith.model.change import Change, Difference, Fate, Plan
+from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
 from natsmith.model.outcome import Holder, Outcome, Past, Proof
 from natsmith.model.resources import CONSUMER
@@ -65,7 +66,7 @@ def status(
                 "server": observed.version,
                 "lockedBy": {"owner": holder.owner, "who": holder.who, "since": holder.since} if holder else None,
                 "lastRun": pasts[0].as_json() if pasts else None,
-                "objects": [_found(each) for each in observed.objects.values() if each.applied],
+                "objects": [_found(each) for each in observed.objects.values() if each.applied or each.moving],
             }
             for account, observed, holder, pasts in accounts
         ],
@@ -108,6 +109,7 @@ def _change(change: Change) -> dict[str, Json]:
         "settings": dict(change.desired.settings) if change.desired else {},
         "differences": [_difference(each) for each in change.differences],
         "note": change.note,
+        "seen": list(change.seen),
         "blocked": change.blocked,
         "consent": change.consent,
     }
@@ -154,4 +156,16 @@ def _found(found: Found) -> dict[str, Json]:
         "messages": found.messages,
         "bytes": found.bytes,
         "oldest": found.first_time if found.messages else None,
+        "moving": _moving(found.moving) if found.moving else None,
+    }
+
+
+def _moving(moving: Moving) -> dict[str, Json]:
+    return {
+        "stage": moving.stage.name.lower().replace("_", " "),
+        "text": moving.stage.value,
+        "messagesIn": moving.at,
+        "copied": moving.copied,
+        "writesFlow": moving.stage.writes_flow,
+        "owner": moving.record.owner,
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from natsmith.model.change import Change, Difference, Fate, Plan
+from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
 from natsmith.model.outcome import AS_APPLICATION, Holder, Outcome, Past, Proof
 from natsmith.model.resources import CONSUMER
@@ -44,7 +45,7 @@ def rows(plan: Plan, *, only: Sequence[Change] | None = None, several: bool = Fa
     With *several* accounts, their names lead. Orphans beyond the first few are counted.
     """
     for change in plan.changes if only is None else only:
-        yield from change_rows(plan, change, several=several)
+        yield from change_rows(plan, change, several=several, seen=True)
     if only is None:
         yield from told_rows(plan, several=several)
 
@@ -58,14 +59,16 @@ def told_rows(plan: Plan, *, several: bool = False) -> Iterator[Row]:
         yield Row(("and", more, "that only --output json lists"), "quiet", 2)
 
 
-def change_rows(plan: Plan, change: Change, *, several: bool = False) -> Iterator[Row]:
-    """Yield one row per difference of one change."""
+def change_rows(plan: Plan, change: Change, *, several: bool = False, seen: bool = False) -> Iterator[Row]:
+    """Yield one row per difference of one change, and where it matters still, what is *seen* of it."""
     account = (plan.account,) if several else ()
     tone = "bad" if change.blocked else "quiet" if not change.writes else "good" if change.fate.harmless else "careful"
     lead = (*account, change.action, change.kind.word, change.label)
     shown = [(created(change), _remark(change))] if change.action == "create" else [*_differences(change)]
     for difference, remark in shown or [("", _remark(change))]:
         yield Row((*lead, difference, remark), tone, len(lead))
+    for sentence in change.seen if seen and (change.consent or not change.blocked) else ():
+        yield Row((*lead, "", sentence), "quiet", len(lead))
 
 
 def at_most(room: int | None, changes: Iterable[Iterable[Row]], where: str) -> Iterator[Row]:
@@ -219,6 +222,8 @@ def account_line(account: str, observed: Observed, pasts: Sequence[Past]) -> str
 def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
     """Yield one row per object that somebody provisioned, with its time to live and what it holds."""
     for each in objects:
+        if each.moving:
+            yield _moving_row(each, each.moving)
         if each.applied is None:
             continue
         if each.kind is CONSUMER:
@@ -230,6 +235,16 @@ def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
             inside = (held, f"oldest {each.first_time[:19]}Z") if each.messages else ("empty",)
             holds = (f"time to live {ttl}", *inside)
         yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), lead=2)
+
+
+def _moving_row(found: Found, moving: Moving) -> Row:
+    """Return how far a move is that has not ended, and how it goes on."""
+    flow = "writes flow" if moving.stage.writes_flow else "nothing can be written"
+    where = f"its {plural(moving.messages, 'message')} are in {moving.at}"
+    again = f"natsmith apply of {moving.record.owner} goes on with it"
+    return Row(
+        (found.kind.word, found.label, f"is being moved: {moving.stage.value}", flow, where, again), "careful", 2
+    )
 
 
 def past_row(past: Past) -> Row:

@@ -1,0 +1,215 @@
+"""Consumers of a stream that moves: they go on in the new one where they were."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from natsmith.actions.lease import Lease, clock
+from natsmith.actions.observe import in_parallel
+from natsmith.adapters import copies
+from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server
+from natsmith.adapters.wire import STARTS
+from natsmith.errors import NotReady, StoppedHalfway
+from natsmith.model.moving import Record, parking, temporary
+from natsmith.model.units import parse_time
+
+DRAIN_SECONDS = 5.0
+"""How long acknowledgements of what was handed out are waited for; what comes later is handed out twice."""
+
+PAUSE_SECONDS = 30
+"""How long a consumer waits at most for a move that was killed."""
+
+MIRROR_ACKS_SECONDS = 2.2
+"""A stream by interest keeps what its copy has not acknowledged, which a server from 2.14 on does once a second."""
+
+DENIED_SECONDS = 0.3
+"""A server tells within milliseconds what is not permitted; a reset of no consumer it does not answer at all."""
+
+GUARD = "natsmith_move"
+"""The consumer that takes the only place of a stream which is not whole yet."""
+
+FAR = "2999-01-01T00:00:00Z"
+MAX_CONSUMERS = 10026
+
+
+async def durables(server: Server, stream: str) -> list[ConsumerInfo]:
+    """Return the consumers that somebody may come back to; others make themselves anew."""
+    return [each for each in await server.consumers(stream) if each.config.get("durable_name")]
+
+
+async def drain(server: Server, stream: str, lock: Lease) -> None:
+    """Pause the consumers of a stream and wait for what is under way to be acknowledged."""
+    found = await durables(server, stream)
+    if not found:
+        return
+    lock.check()
+    await paused(server, stream, [each.name for each in found])
+    until = clock() + DRAIN_SECONDS
+    while any(each.ack_pending for each in found) and clock() < until:
+        await asyncio.sleep(0.05)  # acknowledgements are announced to nobody but their stream
+        found = await durables(server, stream)
+    info = await server.stream(stream)
+    if info and info.config.get("retention") == "interest":
+        await asyncio.sleep(MIRROR_ACKS_SECONDS)
+
+
+async def paused(server: Server, stream: str, names: Iterable[str]) -> None:
+    """Pause consumers; not for ever, since whoever pauses them may be killed."""
+    until = await _soon(server, stream)
+    await in_parallel(lambda name: server.pause_consumer(stream, name, until), names)
+
+
+async def _soon(server: Server, stream: str) -> str:
+    """Return a time soon, by the server's clock."""
+    info = await server.stream(stream)
+    now = parse_time(info.now) if info and info.now else datetime.now(UTC)
+    return (now + timedelta(seconds=PAUSE_SECONDS)).isoformat().replace("+00:00", "Z")
+
+
+async def positions(server: Server, stream: str) -> dict[str, Config]:
+    """Return each durable's configuration, with where it goes on under ``start``."""
+    found = await durables(server, stream)
+    return {each.name: {"config": _plain(each.config), "start": copies.position(each)} for each in found}
+
+
+def _plain(config: Config) -> Config:
+    return {key: value for key, value in config.items() if key != "pause_until"}
+
+
+async def carry(server: Server, record: Record, lock: Lease, *, resets: bool) -> None:
+    """Make the consumers in the new stream that are not there yet, and none for anybody else until it is whole."""
+    there = {each.name: each for each in await server.consumers(record.home)}
+    queue = record.final.get("retention") == "workqueue"
+    for name, each in record.positions.items():
+        lock.check()
+        await _placed(server, record.home, each["config"], each["start"], there.get(name), resets=resets, queue=queue)
+    info = await server.stream(record.home)
+    if not record.positions and GUARD not in there and info and info.config.get("mirror"):
+        guard = {"filter_subjects": [parking(record.home)], "ack_policy": "explicit", "num_replicas": 1}
+        with contextlib.suppress(Refused):  # somebody was faster
+            await server.put_consumer(record.home, {"durable_name": GUARD, "name": GUARD, **guard}, verb="create")
+
+
+async def _placed(
+    server: Server, stream: str, config: Config, start: Config, there: ConsumerInfo | None, *, resets: bool, queue: bool
+) -> None:
+    """Make one consumer that goes on at *start*; one that was killed in between is told again where that is."""
+    sequence = int(start.get("opt_start_seq", 0))
+    reset = resets and sequence > 1 and config.get("deliver_policy") == "all"
+    if there is None:
+        held = copies.carried(config, {} if reset or queue else start)
+        held |= {"pause_until": await _soon(server, stream)}
+        try:
+            there = await server.put_consumer(stream, held, verb="create")
+        except Refused as refusal:
+            if refusal.code != MAX_CONSUMERS:
+                raise
+            await _more_room(server, stream)
+            there = await server.put_consumer(stream, held, verb="create")
+    elif not there.config.get("pause_until"):
+        return
+    if reset and not there.handed_out and there.delivered < sequence - 1:
+        await server.reset_consumer(stream, there.name, sequence)
+    await server.pause_consumer(stream, there.name, "")
+
+
+async def _more_room(server: Server, stream: str) -> None:
+    """Allow one more consumer: somebody else's took the place of one that is carried."""
+    info = await server.stream(stream)
+    if info:
+        await server.update_stream(copies.as_request(info.config | {"max_consumers": info.consumers + 1}))
+
+
+async def pause(server: Server, stream: str, record: Record) -> None:
+    """Pause the consumers that would hand out the mark of a switch."""
+    names = [name for name, each in record.positions.items() if copies.sees_marks(each["config"], record.carrier)]
+    if names:
+        await paused(server, stream, names)
+
+
+async def resume(server: Server, stream: str) -> None:
+    """Let paused consumers go on, and take away what kept others from being made.
+
+    A consumer of everything counted the mark of a switch as pending, and counts anew when its filters change.
+    """
+    consumers = await server.consumers(stream)
+    if any(each.name == GUARD for each in consumers):
+        await server.delete_consumer(stream, GUARD)
+    for each in consumers:
+        if not each.config.get("pause_until") or each.name == GUARD:
+            continue
+        if copies.sees_marks(each.config, stream) and each.config.get("durable_name"):
+            plain = _plain(each.config)
+            everything = [] if plain.get("filter_subjects") == [">"] else [">"]
+            await server.put_consumer(stream, plain | {"filter_subjects": everything}, verb="update")
+            await server.put_consumer(stream, plain, verb="update")
+        await server.pause_consumer(stream, each.name, "")
+
+
+async def anew(server: Server, stream: str, config: Config, lock: Lease, *, resets: bool) -> ConsumerInfo:
+    """Make a consumer of another make that goes on where the old one is.
+
+    Where it was stands in a second consumer until then, which also keeps what a stream by interest has for it.
+    """
+    name, stand_in = config["durable_name"], temporary(config["durable_name"])
+    info = await server.stream(stream)
+    queue = info is not None and info.config.get("retention") == "workqueue"
+    old = await server.consumer(stream, name)
+    if old is not None:
+        await drain_one(server, stream, name)
+        old = await server.consumer(stream, name)
+    if old is not None and not queue:
+        lock.check()
+        await server.delete_consumer(stream, stand_in)
+        mark = copies.carried(_plain(old.config), copies.position(old))
+        mark |= {"name": stand_in, "durable_name": stand_in, "pause_until": FAR}
+        for key in ("deliver_subject", "deliver_group", "flow_control", "idle_heartbeat"):
+            mark.pop(key, None)
+        await server.put_consumer(stream, mark, verb="create")
+    if old is not None:
+        lock.check()
+        await server.delete_consumer(stream, name)
+    held = await server.consumer(stream, stand_in)
+    start = {key: held.config[key] for key in STARTS if key in held.config} if held else {}
+    lock.check()
+    await _placed(server, stream, config, {} if queue else start, None, resets=resets, queue=queue)
+    if held:
+        await server.delete_consumer(stream, stand_in)
+    made = await server.consumer(stream, name)
+    if made is None:
+        raise StoppedHalfway(f"consumer {name} was deleted by somebody else meanwhile")
+    return made
+
+
+async def drain_one(server: Server, stream: str, name: str) -> None:
+    """Pause one consumer and wait for what is under way to be acknowledged."""
+    await paused(server, stream, [name])
+    until = clock() + DRAIN_SECONDS
+    while clock() < until:
+        info = await server.consumer(stream, name)
+        if info is None or not info.ack_pending:
+            return
+        await asyncio.sleep(0.05)  # as above
+
+
+async def permitted(server: Server, record: Record, *, resets: bool) -> None:
+    """Raise DecisionNeeded if one of the steps to come is not permitted: each is asked for where nothing is there."""
+    nowhere = temporary(record.home)
+    await server.delete_stream(nowhere)
+    await server.delete_message(nowhere, 1)
+    await server.pause_consumer(nowhere, "none", "")
+    await server.delete_consumer(nowhere, "none")
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: server.update_stream({"name": nowhere}),
+        lambda: server.purge_stream(nowhere, before=1),
+        lambda: server.publish(parking(record.source), b""),
+        lambda: server.publish(parking(nowhere), b""),
+    ]
+    if resets:
+        asked.append(lambda: asyncio.wait_for(server.reset_consumer(nowhere, "none", 1), DENIED_SECONDS))
+    for ask in asked:
+        with contextlib.suppress(Refused, NotReady, TimeoutError):
+            await ask()

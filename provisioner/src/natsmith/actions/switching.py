@@ -1,0 +1,140 @@
+"""The moment in which a copy takes the place of its stream: nothing is written until the copy has everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from natsmith.actions.lease import Lease, clock
+from natsmith.actions.observe import in_parallel
+from natsmith.adapters import copies
+from natsmith.adapters.server import Config, Server, StreamInfo
+from natsmith.errors import NatsmithError, StoppedHalfway
+from natsmith.model.moving import PARKING, parking
+
+NEAR = 256
+"""So many messages behind, a copy is close enough for a switch of milliseconds."""
+
+SWITCH_SECONDS = 1.0
+"""Longer than this nobody is kept from writing."""
+
+STALL_SECONDS = 30.0
+"""A copy that did not grow for so long does not grow any more; servers begin one, or try again, within 10."""
+
+CHASE_SECONDS = 60.0
+"""How long writers may be faster than the copy, once it has what was there in the beginning."""
+
+POLL_SECONDS = (0.002, 0.25)
+"""Nobody announces what a mirror has: how soon it is asked again at first, and at last."""
+
+MOST_GAPS = 500_000
+"""With more gaps than this a stream cannot be compared message by message: their list grows to megabytes."""
+
+
+class TooSlow(NatsmithError):
+    """A switch would have kept writers waiting; it can be tried again."""
+
+    code = StoppedHalfway.code
+
+
+async def caught_up(
+    server: Server, source: str, copy: str, *, until: float | None, told: Callable[[int, int], None]
+) -> None:
+    """Return when *copy* has nearly everything that *source* has."""
+    first, grown, reached = 0, clock(), 0.0
+    last, pause = -1, POLL_SECONDS[0]
+    while True:
+        origin, mirror = await both(server, source, copy)
+        told(mirror.messages, origin.messages)
+        first = first or origin.last_sequence
+        now = clock()
+        behind = origin.last_sequence - mirror.last_sequence
+        if behind <= NEAR:
+            return
+        if mirror.last_sequence != last:
+            last, grown = mirror.last_sequence, now
+        elif mirror.lag == 0 and now - grown > 1 and not _has(origin, mirror.last_sequence):
+            return  # what comes after it was removed from the source
+        if last >= first:
+            reached = reached or now
+        if now - grown > STALL_SECONDS:
+            raise StoppedHalfway(f"the copy {copy} stands still at {mirror.messages} of {origin.messages} messages")
+        if reached and now - reached > CHASE_SECONDS:
+            raise StoppedHalfway(f"writers are faster than the copy {copy}: it stays {behind} messages behind")
+        if until is not None and now > until:
+            raise StoppedHalfway(
+                f"the copy {copy} has {mirror.messages} of {origin.messages} messages, and time is over"
+            )
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, POLL_SECONDS[1])
+
+
+def _has(origin: StreamInfo, after: int) -> bool:
+    """Return whether a stream may have messages after a sequence: it says so only by counting."""
+    return origin.messages > 0 and origin.first_sequence > after
+
+
+async def both(server: Server, source: str, copy: str, *, gaps: bool = False) -> tuple[StreamInfo, StreamInfo]:
+    """Return a stream and its copy."""
+    found = await asyncio.gather(server.stream(source, gaps=gaps), server.stream(copy, gaps=gaps))
+    origin, mirror = found
+    if origin is None or mirror is None:
+        raise StoppedHalfway(f"stream {copy if origin else source} was deleted by somebody else meanwhile")
+    return origin, mirror
+
+
+async def alike(server: Server, source: str, copy: str) -> None:
+    """Remove from *copy* what *source* does not have any more: what is purged or deleted there is not mirrored."""
+    origin, mirror = await both(server, source, copy)
+    if mirror.first_sequence < origin.first_sequence <= origin.last_sequence and mirror.messages:
+        await server.purge_stream(copy, before=origin.first_sequence)
+        origin, mirror = await both(server, source, copy)
+    if (origin.messages, origin.first_sequence) == (mirror.messages, mirror.first_sequence):
+        return
+    if max(origin.deleted, mirror.deleted) > MOST_GAPS:
+        return
+    origin, mirror = await both(server, source, copy, gaps=True)
+    end = min(origin.last_sequence, mirror.last_sequence)
+    extra = [each for each in origin.gaps - mirror.gaps if mirror.first_sequence <= each <= end]
+    await in_parallel(lambda each: server.delete_message(copy, each), sorted(extra))
+
+
+class Switch:
+    """One switch from a stream to its copy."""
+
+    def __init__(
+        self, server: Server, lock: Lease, source: str, copy: str, live: Config, max_bytes_required: bool
+    ) -> None:
+        self.server, self.lock, self.source, self.copy = server, lock, source, copy
+        self.parked = copies.parked(live, max_bytes_required=max_bytes_required)
+        self.pause = 0.0
+        """Seconds that nobody could write."""
+
+    async def run(self, promote: Callable[[], Awaitable[None]]) -> None:
+        """Keep everybody from writing, wait for the last message, and have the copy promoted."""
+        self.lock.check()
+        began = clock()
+        await self.server.update_stream(copies.as_request(self.parked))
+        mark = await self.server.publish(parking(self.source), b"")
+        await self._arrived(mark, began + SWITCH_SECONDS)
+        await alike(self.server, self.source, self.copy)
+        # Nobody may find the mark where they read; the copy goes on counting after it all the same.
+        await self.server.purge_stream(self.copy, subject=PARKING + ">")
+        if clock() > began + SWITCH_SECONDS:
+            raise TooSlow(f"what was removed from {self.source} could not be removed from its copy in time")
+        await promote()
+        self.pause = clock() - began
+
+    async def _arrived(self, mark: int, until: float) -> None:
+        """Return when the copy has the mark: neither its lag nor equal ends would tell, where the end was removed."""
+        pause = 0.0
+        while True:
+            info = await self.server.stream(self.copy)
+            if info and info.last_sequence >= mark:
+                return
+            if clock() > until:
+                raise TooSlow(
+                    f"the last messages of {self.source} did not reach {self.copy} within {SWITCH_SECONDS:g} s"
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause + 0.001, 0.02)

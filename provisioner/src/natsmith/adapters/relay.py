@@ -1,0 +1,69 @@
+"""Passing direct gets on: while a stream is copied back, another one has what its readers ask for.
+
+A server answers a direct get to whoever sent it, whatever connection repeats it, so readers get the answer itself.
+Several answers to one request do no harm: a client takes the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from natsmith.adapters.link import Heard, Link
+from natsmith.errors import NotReady
+
+PREFIX = "$JS.API.DIRECT.GET."
+HELD = 100_000
+"""More requests than this in the milliseconds of a switch are not kept; who sent them asks again."""
+
+
+class LinkRelay:
+    """See ``server.Relay``."""
+
+    def __init__(self, link: Link, stream: str) -> None:
+        self.passed = 0
+        self._link, self._own = link, PREFIX + stream
+        self._target = ""
+        self._held: list[Heard] | None = None
+
+    def hold(self) -> None:
+        """Keep what comes."""
+        self._held = self._held or []
+
+    async def to(self, stream: str) -> None:
+        """Pass on what was held, and what comes, to *stream*."""
+        self._target = PREFIX + stream
+        held, self._held = self._held or [], None
+        for each in held:
+            await self._pass_on(each)
+
+    def rest(self) -> None:
+        """Pass nothing on."""
+        self._target, self._held = "", None
+
+    async def heard(self, msg: Heard) -> None:
+        """Keep a request, pass it on, or leave it to the stream."""
+        if self._held is not None:
+            if len(self._held) < HELD:
+                self._held.append(msg)
+        elif self._target:
+            await self._pass_on(msg)
+
+    async def _pass_on(self, msg: Heard) -> None:
+        self.passed += 1
+        await self._link.pass_on(self._target + msg.subject.removeprefix(self._own), msg)
+
+
+@asynccontextmanager
+async def relayed(link: Link, stream: str, through: str) -> AsyncIterator[LinkRelay]:
+    """Hear the direct gets of *stream* for a block; a user that may not repeat them is told so before it matters."""
+    relay = LinkRelay(link, stream)
+    for subject in (PREFIX + through, f"{PREFIX}{through}.natsmith", f"{PREFIX}{stream}.natsmith"):
+        with contextlib.suppress(NotReady):  # as long as nobody answers, it was allowed to ask
+            await link.send(subject, b"{}")
+    async with AsyncExitStack() as stack:
+        # By sequence, and by subject.
+        for subject in (PREFIX + stream, f"{PREFIX}{stream}.>"):
+            stack.push_async_callback(await link.listen(subject, relay.heard))
+        yield relay

@@ -8,19 +8,20 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 from natsmith.actions import carrying, state
+from natsmith.actions.hops import Circumstances
 from natsmith.actions.lease import Lease
-from natsmith.actions.move import Circumstances, Move
+from natsmith.actions.mover import Mover
 from natsmith.actions.observe import IN_FLIGHT, count
-from natsmith.adapters import copies, wire
+from natsmith.adapters import wire
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server, StreamInfo
 from natsmith.adapters.wire import STARTS
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired, Resource
-from natsmith.model.moving import Record, temporary
-from natsmith.model.observed import Found, Observed
-from natsmith.model.resources import BUCKET, CONSUMER
+from natsmith.model.moving import temporary
+from natsmith.model.observed import Observed
+from natsmith.model.resources import CONSUMER
 from natsmith.planning.compare import compare
 from natsmith.planning.consent import asks
 from natsmith.planning.plan import again
@@ -59,7 +60,7 @@ class Run:
         self._around = Circumstances(
             max_bytes_required=observed.limits.max_bytes_required, resets=observed.level >= RESETS, until=until
         )
-        self._one_move = asyncio.Lock()
+        self._mover = Mover(server, lock, made.owner, self._around, log, progress.copied)
         self._moved: set[str] = set()
         """Streams that were moved: their consumers are others now, with the same names."""
 
@@ -181,63 +182,25 @@ class Run:
         self._keep(echo, config, wanted)
 
     async def _move(self, change: Change) -> None:
-        """Move what it holds; one at a time, since each of them copies everything twice."""
-        found, wanted = change.found, change.desired
-        if found is None:
-            raise ValueError(f"nothing is there that {change.title} could be moved from")
-        if wanted and wanted.kind is CONSUMER:
-            info = await self._read(change)
-            if info is not None:
-                await self._recheck(change, info)
-            await self._anew(wanted, wire.encode(wanted, self.plan.owner))
+        if change.kind is CONSUMER:
+            await self._move_consumer(change)
             return
-        async with self._one_move:
-            begun = found.moving.record if found.moving else await self._to_begin(change, found)
-            ours = wanted if wanted and wanted.stream == begun.home else None
-            if ours:
-                begun = replace(begun, final=self._final(change, ours, begun))
-            elif begun.source == begun.home:
-                begun = replace(begun, final=begun.original)
-            move = Move(self.server, self.lock, begun, self._around, self.log, self.progress.copied)
-            self.wrote = True
-            renamed = begun.source != begun.home
-            fixed = any(each.fixed for each in change.differences)
-            self._moved |= {begun.home, begun.source}
-            if found.moving and found.moving.stage.undoable and not (ours and (renamed or fixed)):
-                await move.undo()
-                if wanted:
-                    await self._update(change)
-                return
-            await move.go()
-        info = await self.server.stream(begun.home)
-        if ours and info:
-            self._keep(info, copies.forgetting(move.final), ours)
+        self.wrote = True
+        self._moved |= {each.stream for each in (change.id, change.found.id if change.found else change.id)}
+        undone = await self._mover.move(change, self._recheck)
+        if undone and change.desired:
+            await self._update(change)
+            return
+        info = await self._read(change)
+        if info and change.desired:
+            self._keep(info, info.config, change.desired)
 
-    async def _to_begin(self, change: Change, found: Found) -> Record:
-        """Return what a move has to remember that begins now, from a fresh reading."""
-        info = await self.server.stream(found.stream)
-        if info is None or info.created != found.created:
-            raise StoppedHalfway(f"{found.title} was deleted by somebody else meanwhile: run the same command again")
+    async def _move_consumer(self, change: Change) -> None:
         wanted = _wanted(change)
-        if wanted.stream == found.stream:
+        info = await self._read(change)
+        if info is not None:
             await self._recheck(change, info)
-        original = copies.forgetting(info.config)
-        if found.kind is BUCKET and found.applied:
-            original["allow_direct"] = True  # natsmith's buckets have it: it is off where a run was killed
-        return Record(
-            home=wanted.stream,
-            source=found.stream,
-            owner=self.plan.owner,
-            created=info.created,
-            original=original,
-            final={},
-        )
-
-    def _final(self, change: Change, wanted: Resource, begun: Record) -> Config:
-        applied = change.found.applied if change.found else None
-        dropped = set(applied.config if applied else ()) - set(wanted.config)
-        consents = (applied.consents if applied else 0) + bool(change.consent)
-        return wire.encode(wanted, self.plan.owner, dict(begun.original), dropped, consents=consents)
+        await self._anew(wanted, wire.encode(wanted, self.plan.owner))
 
     async def _anew(self, wanted: Resource, config: Config) -> None:
         echo = await carrying.anew(self.server, wanted.stream, config, self.lock, resets=self._around.resets)

@@ -10,69 +10,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from natsmith.actions import carrying
-from natsmith.actions.lease import Lease, clock
-from natsmith.actions.switching import Switch, TooSlow, alike, both, caught_up
+from natsmith.actions.hops import Hops
+from natsmith.actions.switching import TooSlow
 from natsmith.adapters import copies
-from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
+from natsmith.adapters.server import Config, Refused
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
-from natsmith.log import Log
-from natsmith.model.moving import Moving, Record, Stage
+from natsmith.model.moving import Moving, Stage
 
 TRIES = 8
 """How often a step is begun again when a server did not answer, or a switch took too long."""
-
-LEFT_SECONDS = 5.0
-"""What has to be left, beside the time of a copy, when the way back begins."""
-
-Copied = Callable[[str, int, int], None]
-"""Told how many messages of which stream are copied, and of how many."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What a move has to know beside what it moves."""
-
-    max_bytes_required: bool
-    resets: bool
-    """Whether a consumer can be told where to go on."""
-
-    until: float
-    """When the run has to be over, by ``lease.clock``."""
 
 
 class Move:
     """One move, from wherever it is to its end."""
 
-    def __init__(
-        self, server: Server, lock: Lease, record: Record, about: Circumstances, log: Log, copied: Copied
-    ) -> None:
-        self.server, self.lock, self.record, self.about = server, lock, record, about
-        self.log, self._copied = log, copied
-        self._relay: Relay | None = None
-        self._began = clock()
+    def __init__(self, hops: Hops) -> None:
+        self._hops = hops
         self._begun = self._giving_up = False
-        self._refused: Refused | None = None
-        """Why the new stream could not be what was wanted, so that the old one is made again."""
 
     @property
     def final(self) -> Config:
-        """What the stream becomes."""
-        return dict(self.record.final)
+        """What the stream became."""
+        return self._hops.final
 
     async def go(self) -> None:
         """Go to the end."""
+        record = self._hops.record
         async with AsyncExitStack() as stack:
-            if self.record.source == self.record.home:
-                through = self.record.carrier
-                self._relay = await stack.enter_async_context(self.server.relay(self.record.home, through=through))
+            if record.source == record.home:
+                relay = self._hops.server.relay(record.home, through=record.carrier)
+                self._hops.relay = await stack.enter_async_context(relay)
             await self._each_step(self._forward)
-        if self._refused:
+        refused = self._hops.refused
+        if refused:
             raise StoppedHalfway(
-                f"the server refused {self._refused.request}: {self._refused}. It is as it was before, and nothing was lost"
+                f"the server refused {refused.request}: {refused}. It is as it was before, and nothing was lost"
             )
 
     async def undo(self) -> None:
@@ -82,7 +57,7 @@ class Move:
     async def _each_step(self, step: Callable[[Moving | None], Awaitable[bool]]) -> None:
         tries = 0
         while True:
-            self.lock.check()
+            self._hops.lock.check()
             try:
                 moving = await self._look()
                 if not await step(moving):
@@ -100,13 +75,15 @@ class Move:
 
     async def _look(self) -> Moving | None:
         """Return how far it came, or None where nothing is begun, or everything done."""
-        names = (self.record.source, self.record.carrier, self.record.home)
-        source, carrier, home = await asyncio.gather(*(self.server.stream(name) for name in names))
+        record = self._hops.record
+        names = (record.source, record.carrier, record.home)
+        source, carrier, home = await asyncio.gather(*(self._hops.server.stream(name) for name in names))
         kept = copies.record_of(carrier) or copies.record_of(home)
         if kept is None:
             return None
-        self.record = replace(self.record, positions=kept.positions, created=kept.created, original=kept.original)
-        return copies.moving(self.record, source, carrier, home)
+        known = replace(record, positions=kept.positions, created=kept.created, original=kept.original)
+        self._hops.record = known
+        return replace(copies.moving(known, source, carrier, home), record=kept)
 
     async def _given_up(self, error: NatsmithError) -> NatsmithError:
         """Return *error* with where everything is; what can be undone is."""
@@ -132,215 +109,24 @@ class Move:
         if moving is None:
             if self._begun:
                 return False
-            await self._begin()
+            self._begun = True
+            await self._hops.begin()
             return True
         steps: dict[Stage, Callable[[], Awaitable[None]]] = {
-            Stage.COPYING: self._drain_and_switch_out,
-            Stage.PARKED: self._switch_out,
-            Stage.SWITCHED: self._leave,
-            Stage.AWAY: self._make_anew,
-            Stage.RETURNING: self._switch_back,
-            Stage.RETURN_PARKED: self._switch_back,
-            Stage.HOME: self._clear,
-            Stage.FINISHING: partial(self._finish, moving.record),
+            Stage.COPYING: self._hops.drain_and_switch_out,
+            Stage.PARKED: self._hops.switch_out,
+            Stage.SWITCHED: self._hops.leave,
+            Stage.AWAY: self._hops.make_anew,
+            Stage.RETURNING: self._hops.switch_back,
+            Stage.RETURN_PARKED: self._hops.switch_back,
+            Stage.HOME: self._hops.clear,
+            Stage.FINISHING: partial(self._hops.finish, moving.record),
         }
         if moving.stage not in steps:
             raise StoppedHalfway(f"{moving.stage.value}: nothing more was done; look at a new plan")
         self._begun = True
         await steps[moving.stage]()
         return True
-
-    async def _begin(self) -> None:
-        """Begin to copy; a copy answers no direct gets, since it may be behind."""
-        source = await self._stream(self.record.source)
-        original = copies.forgetting(source.config)
-        if self.record.original.get("allow_direct"):
-            original["allow_direct"] = True  # it was off for a moment when an earlier run was killed
-        self.record = replace(self.record, created=source.created, original=original)
-        await self._fits()
-        config = copies.copying(
-            self.final,
-            self.record.source,
-            temporary_one=self._relay is not None,
-            record=self.record,
-            max_bytes_required=self.about.max_bytes_required,
-        )
-        self._step("copy", into=config["name"])
-        self._begun = True
-        await self._unheard(original, lambda: self.server.create_stream(config))
-
-    async def _unheard(self, origin: Config, change: Callable[[], Awaitable[object]]) -> None:
-        """Make a change to a mirror while its origin answers no direct gets; or it would begin to answer for it."""
-        if self._relay is None or not origin.get("allow_direct"):
-            await change()
-            return
-        self._relay.hold()
-        await self._update(origin | {"allow_direct": False})
-        try:
-            await change()
-        finally:
-            await self._update(origin)
-            await self._relay.to(origin["name"])
-        if origin["name"] == self.record.home:
-            self._relay.rest()
-
-    async def _fits(self) -> None:
-        """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
-        name = f"natsmith_room_{self.record.home}"
-        wanted = {key: value for key, value in self.final.items() if key not in copies.ONLY_PROMOTED}
-        self._step("try", stream=name)
-        try:
-            await self.server.create_stream(wanted | {"name": name, "subjects": [name], "allow_direct": False})
-        finally:
-            await self.server.delete_stream(name)
-        await carrying.permitted(self.server, self.record, resets=self.about.resets)
-
-    async def _drain_and_switch_out(self) -> None:
-        """Let the copy take the writes when it has nearly everything and no consumer waits for an answer."""
-        source, copy = self.record.source, self.record.carrier
-        began, told = clock(), self._told_of(source, copy)
-        await caught_up(self.server, source, copy, until=self.about.until, told=told)
-        self._in_time(clock() - max(began, self._began))
-        await carrying.drain(self.server, source, self.lock)
-        await caught_up(self.server, source, copy, until=self.about.until, told=told)
-        await self._switch_out()
-
-    async def _switch_out(self) -> None:
-        """Let the copy take the writes."""
-        source, copy = self.record.source, self.record.carrier
-        if self._relay:
-            self._relay.hold()
-
-        async def promote() -> None:
-            positions = await carrying.positions(self.server, source)
-            self.record = replace(self.record, positions=positions)
-            info = await self._stream(copy)
-            config = copies.remembering(copies.promoted(info.config, self.final), self.record)
-            if self._relay is None:
-                config = config | {"allow_direct": bool(self.final.get("allow_direct"))}
-            self._step("promote", stream=copy)
-            await self._update(config)
-
-        await self._switch(source, copy, dict(self.record.original), promote)
-
-    async def _switch(self, source: str, copy: str, live: Config, promote: Callable[[], Awaitable[None]]) -> None:
-        switch = Switch(self.server, self.lock, source, copy, live, self.about.max_bytes_required)
-        self._step("park", stream=source)
-        try:
-            await switch.run(promote)
-        except (TooSlow, Refused, DecisionNeeded):
-            # Writers wait: before anything else they are let in again.
-            self._step("unpark", stream=source)
-            await self._update(live)
-            if self._relay:
-                await self._relay.to(source)
-            raise
-        self.log.info("move.switched", of=self.record.home, to=copy, pause_ms=round(switch.pause * 1000, 1))
-
-    async def _leave(self) -> None:
-        """Delete the source, which takes no writes any more; what was removed from it meanwhile goes from the copy too."""
-        await alike(self.server, self.record.source, self.record.carrier)
-        self._step("delete", stream=self.record.source)
-        await self.server.delete_stream(self.record.source)
-
-    async def _make_anew(self) -> None:
-        """Make the new stream, as a copy, and its consumers, which go on with what arrives."""
-        through = await self._stream(self.record.carrier)
-        config = copies.copying(
-            self.final,
-            self.record.carrier,
-            temporary_one=False,
-            record=self.record,
-            max_bytes_required=self.about.max_bytes_required,
-        )
-        if self._relay:
-            self._relay.hold()
-        if through.config.get("allow_direct"):
-            await self._update(through.config | {"allow_direct": False})
-        self._step("return", stream=self.record.home)
-        try:
-            await self.server.create_stream(config)
-        except Refused as refusal:
-            if self._refused is not None:
-                raise
-            # What it was fitted before, so that comes back instead.
-            self._refused = refusal
-            self.record = replace(self.record, final=dict(self.record.original))
-            return
-        await self._consumers()
-
-    async def _consumers(self) -> None:
-        await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets)
-
-    async def _switch_back(self) -> None:
-        """Let the new stream take the writes when it has everything."""
-        through, home = self.record.carrier, self.record.home
-        info, back = await both(self.server, through, home)
-        if not copies.same_make(back.config, self.final):
-            # The values changed since it was begun; what was copied back so far is made anew.
-            if copies.is_parked(info):
-                await self._update(copies.promoted(info.config, self.final))
-            self._step("delete", stream=home)
-            await self.server.delete_stream(home)
-            return
-        await self._consumers()
-        info, back = await both(self.server, through, home)
-        live = copies.promoted(info.config, self.final) | {"allow_direct": True}
-        if not copies.is_parked(info):
-            await self._answering(live, back)
-            await caught_up(self.server, through, home, until=None, told=self._told_of(through, home))
-            await self._pruned(live, back)
-            await alike(self.server, through, home)
-        await carrying.pause(self.server, home, self.record)
-        if self._relay:
-            self._relay.hold()
-
-        async def promote() -> None:
-            mirror = await self._stream(home)
-            config = copies.promoted(mirror.config, self.final)
-            config |= {"allow_direct": bool(self.final.get("allow_direct"))}
-            config |= {"max_consumers": self.final.get("max_consumers", -1)}
-            self._step("promote", stream=home)
-            await self._update(config)
-            if self._relay:
-                await self._relay.to(home)
-
-        await self._switch(through, home, live, promote)
-
-    async def _answering(self, live: Config, back: StreamInfo) -> None:
-        """Let the temporary stream answer direct gets, and the copy of it none."""
-        if self._relay is None:
-            return
-        if back.config.get("mirror_direct"):
-            await self._unheard(live, lambda: self._update(back.config | {"mirror_direct": False}))
-        else:
-            await self._update(live)
-        await self._relay.to(self.record.carrier)
-
-    async def _pruned(self, live: Config, back: StreamInfo) -> None:
-        """Let the new stream drop earlier values of a key as it will: while it was copied nobody may take it for a bucket."""
-        most = self.final.get("max_msgs_per_subject") or -1
-        if most > 0:
-            await self._unheard(live, lambda: self._update(back.config | {"max_msgs_per_subject": most}))
-
-    async def _clear(self) -> None:
-        """Let consumers go on, and delete the temporary stream."""
-        await carrying.resume(self.server, self.record.home)
-        self._step("delete", stream=self.record.carrier)
-        await self.server.delete_stream(self.record.carrier)
-
-    async def _finish(self, kept: Record) -> None:
-        """Make the last settings, which keep nobody from anything that the move needed."""
-        if self._relay:
-            self._relay.rest()
-        home = await self._stream(self.record.home)
-        final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
-        if self.record.source != self.record.home:
-            await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets)
-            final = copies.renamed(final, self.record.source)
-        self._step("finish", stream=self.record.home)
-        await self._update(copies.forgetting(final))
-        await carrying.resume(self.server, self.record.home)
 
     # -- Back
 
@@ -350,56 +136,8 @@ class Move:
             return False
         if not moving.stage.undoable:
             raise StoppedHalfway(f"{moving.stage.value}: it cannot be undone, only ended")
-        if moving.stage is Stage.PARKED:
-            self._step("unpark", stream=self.record.source)
-            await self._update(dict(self.record.original))
-            return True
-        await carrying.resume(self.server, self.record.source)
-        self._step("delete", stream=self.record.carrier)
-        await self.server.delete_stream(self.record.carrier)
-        if self._relay:
-            self._relay.rest()
+        await (self._hops.unpark() if moving.stage is Stage.PARKED else self._hops.forget_copy())
         return True
-
-    # -- Hands
-
-    async def _stream(self, name: str) -> StreamInfo:
-        info = await self.server.stream(name)
-        if info is None:
-            raise StoppedHalfway(f"stream {name} was deleted by somebody else meanwhile: look at a new plan")
-        return info
-
-    async def _update(self, config: Config) -> None:
-        self.lock.check()
-        await self.server.update_stream(copies.as_request(config))
-
-    def _step(self, step: str, **fields: object) -> None:
-        self.lock.check()
-        self.log.info("move.step", of=self.record.home, step=step, **fields)
-
-    def _told_of(self, source: str, copy: str) -> Callable[[int, int], None]:
-        last = clock()
-
-        def told(done: int, of: int) -> None:
-            nonlocal last
-            self._copied(self.record.home, done, of)
-            if clock() - last >= LEFT_SECONDS:
-                last = clock()
-                self.log.info(
-                    "move.copying", of=self.record.home, stream=source, into=copy, messages=done, of_messages=of
-                )
-
-        return told
-
-    def _in_time(self, seconds: float) -> None:
-        """Raise before the point of no return if the way back would not fit in what is left of the time."""
-        left = self.about.until - clock()
-        need = LEFT_SECONDS if self._relay is None else LEFT_SECONDS + 1.5 * seconds
-        if left < need:
-            raise DecisionNeeded(
-                f"copying took {seconds:.0f} s, and of the time that the run may take {left:.0f} s are left, which is too "
-                "little to copy back: allow more time"
-            )
 
 
 def _told(refusal: Refused) -> StoppedHalfway:

@@ -145,7 +145,7 @@ class Decider:
 
     def _moved(self, change: Change, resource: Resource, found: Found, otherwise: str) -> Change:
         """Return *change*, which is a move, with what is seen of it, or blocked where it is not possible."""
-        impossible = moves.impossible(resource, found, self.observed)
+        impossible = moves.impossible(resource, found, self.observed, self.named)
         if impossible:
             return replace(change, blocked=f"its {consent.noun(found)} cannot be moved: {impossible}; or {otherwise}")
         misread = "" if resource.stream != found.stream else moves.misread(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from natsmith.model.desired import Resource
+from natsmith.model.desired import Id, Resource
 from natsmith.model.kind import Kind
 from natsmith.model.moving import parking, temporary
 from natsmith.model.observed import Found, Observed
@@ -57,7 +57,7 @@ def needs(found: Found, resource: Resource | None) -> Need:
     return Need(memory=copy if after == "memory" != before else 0, storage=files * copy, seconds=seconds)
 
 
-def impossible(resource: Resource, found: Found, observed: Observed) -> str:
+def impossible(resource: Resource, found: Found, observed: Observed, named: Collection[Id]) -> str:
     """Return why the messages of *found* cannot be moved so that they become *resource*, and what can be done instead."""
     if observed.level < PROMOTES:
         return (
@@ -72,10 +72,10 @@ def impossible(resource: Resource, found: Found, observed: Observed) -> str:
             f"the server is {observed.version}, and before 2.14 a copy stands still while markers come and go: "
             "upgrade it, or set markerSeconds: 0 until it is moved"
         )
-    return _in_the_way(resource, found, observed) or _no_room(resource, found, observed)
+    return _in_the_way(resource, found, observed, named) or _no_room(resource, found, observed)
 
 
-def _in_the_way(resource: Resource, found: Found, observed: Observed) -> str:
+def _in_the_way(resource: Resource, found: Found, observed: Observed, named: Collection[Id]) -> str:
     name = temporary(resource.stream)
     if name in observed.strangers:
         return f"there is a stream {name}, which natsmith did not make: delete or rename it, the name is needed"
@@ -92,16 +92,28 @@ def _in_the_way(resource: Resource, found: Found, observed: Observed) -> str:
             return (
                 f"its subject {subject} takes every subject, so writes could not be kept away from it: narrow it first"
             )
-    retention = {"retention"} <= found.kind.by_name.keys() and (found.get("retention"), resource.effective("retention"))
-    if retention and retention[1] == "workqueue" != retention[0] and found.consumers > len(_ours(found, observed)):
-        return "it has consumers that are not in the values, and a work queue may refuse them: remove them first"
+    return _unfit_for_a_queue(resource, found, observed, named)
+
+
+def _unfit_for_a_queue(resource: Resource, found: Found, observed: Observed, named: Collection[Id]) -> str:
+    """Return which consumers could not go along into a work queue."""
+    if not _wants_queue(resource) or found.get("retention") == "workqueue":
+        return ""
+    consumers = [each for each in observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream]
+    for index, each in enumerate(consumers):
+        if each.id not in named:
+            return f"{each.title} is not in the values, and a work queue may refuse it: remove it first"
+        if each.get("ackPolicy") != "explicit" or each.get("deliverPolicy") != "all":
+            return f"{each.title} does not acknowledge each message, or does not begin with the first: change it first"
+        for other in consumers[:index]:
+            ours, theirs = each.get("filterSubjects") or [">"], other.get("filterSubjects") or [">"]
+            if any(meet(one, two) for one in ours for two in theirs):
+                return f"{each.title} and {other.title} take the same messages: make their filters apart first"
     return ""
 
 
-def _ours(found: Found, observed: Observed) -> list[Found]:
-    """Return the provisioned consumers of a stream."""
-    consumers = (each for each in observed.objects.values() if each.kind is CONSUMER)
-    return [each for each in consumers if each.stream == found.stream and each.applied]
+def _wants_queue(resource: Resource) -> bool:
+    return resource.kind is STREAM and resource.effective("retention") == "workqueue"
 
 
 def _no_room(resource: Resource, found: Found, observed: Observed) -> str:
@@ -155,7 +167,7 @@ def seen(resource: Resource | None, found: Found, observed: Observed) -> Iterato
                 f"consumer {consumer.name} goes on at its ack floor; {consumer.pending} pending, and of "
                 f"{consumer.ack_pending} unacknowledged what is not acknowledged in time is delivered twice"
             )
-    if found.kind is STREAM and resource and resource.effective("retention") == "workqueue" != found.get("retention"):
+    if resource and _wants_queue(resource) and found.get("retention") != "workqueue":
         yield "every message that is there becomes work, acknowledged or not, but for what is below a consumer's ack floor"
 
 

@@ -55,7 +55,8 @@ def plan(desired: Desired, observed: Observed, *, account: str, owner: str) -> P
 
 def again(change: Change, fresh: Found, desired: Desired, observed: Observed, *, owner: str) -> Change | None:
     """Return the change that *fresh*, read right before writing, needs now instead of *change*."""
-    decider = Decider(observed=observed, policy=desired.policy, account=change.account, owner=owner)
+    named = frozenset(each.id for each in desired.of(change.account))
+    decider = Decider(observed=observed, policy=desired.policy, account=change.account, owner=owner, named=named)
     return decider.wanted(change.desired, fresh) if change.desired else decider.unwanted(fresh)
 
 

@@ -129,7 +129,7 @@ Each attempt ends by itself, with its reason, before Kubernetes ends the Job: an
 {{- define "natsmith.jobSpec" -}}
 {{- $job := .Values.provisioner -}}
 {{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner") -}}
-{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
+{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--within" (include "natsmith.attemptsSeconds" . | int | max 1 | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
 backoffLimit: {{ $job.backoffLimit }}
 activeDeadlineSeconds: {{ $job.deadlineSeconds }}
 podFailurePolicy:

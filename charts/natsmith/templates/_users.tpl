@@ -58,14 +58,22 @@ publish:
     - $JS.API.STREAM.DELETE.*
     - $JS.API.STREAM.PURGE.*
     - $JS.API.STREAM.MSG.GET.*
+    - $JS.API.STREAM.MSG.DELETE.*
+    - $JS.API.DIRECT.GET.*
+    - $JS.API.DIRECT.GET.*.>
     - $JS.API.CONSUMER.LIST.*
     - $JS.API.CONSUMER.INFO.*.*
     - $JS.API.CONSUMER.CREATE.*.*
     - $JS.API.CONSUMER.DELETE.*.*
+    - $JS.API.CONSUMER.PAUSE.*.*
+    - $JS.API.CONSUMER.RESET.*.*
+    - _natsmith.park.*
     - $KV.natsmith_state.>
     - $KV.natsmith_canary.>
     - $SYS.REQ.USER.INFO
 subscribe:
   allow:
     - _INBOX_natsmith.>
+    - $JS.API.DIRECT.GET.*
+    - $JS.API.DIRECT.GET.*.>
 {{- end -}}

@@ -20,6 +20,7 @@ import nats.errors
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
+from natsmith.model.moving import PARKING
 
 REQUEST_SECONDS = 5.0
 RETRY_SECONDS = 0.25
@@ -288,6 +289,8 @@ def _grant(subject: str) -> str:
         return ".".join([*words[:2], ">"])
     if words[:4] == ["$JS", "API", "DIRECT", "GET"]:
         return ".".join([*words[:5], ">"])
+    if subject.startswith(PARKING):
+        return f"{PARKING}*"
     if words[:2] != ["$JS", "API"]:
         return subject
     verb = 5 if words[2:4] == ["STREAM", "MSG"] else 4

@@ -49,11 +49,11 @@ async def caught_up(
         first = first or origin.last_sequence
         now = clock()
         behind = origin.last_sequence - mirror.last_sequence
-        if behind <= NEAR:
+        if behind <= NEAR and mirror.copying:  # one that has not begun would keep writers waiting
             return
         if mirror.last_sequence != last:
             last, grown = mirror.last_sequence, now
-        elif mirror.lag == 0 and now - grown > 1 and not _has(origin, mirror.last_sequence):
+        elif mirror.copying and mirror.lag == 0 and now - grown > 1 and not _has(origin, mirror.last_sequence):
             return  # what comes after it was removed from the source
         if last >= first:
             reached = reached or now

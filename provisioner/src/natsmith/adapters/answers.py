@@ -70,6 +70,7 @@ def stream(answer: Answer) -> StreamInfo:
         consumers=state.get("consumer_count", 0),
         deleted=state.get("num_deleted", 0),
         gaps=frozenset(state.get("deleted") or ()),
+        copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),
     )

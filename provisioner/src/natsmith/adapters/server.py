@@ -72,6 +72,9 @@ class StreamInfo:
     lag: int | None = None
     """For a mirror: how many messages it is behind, as far as it knows."""
 
+    copying: bool = False
+    """For a mirror: whether it has begun."""
+
     now: str = ""
 
 

@@ -21,6 +21,7 @@ from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Desired
 from natsmith.model.observed import Observed
 from natsmith.model.outcome import Holder, Outcome, Past
+from natsmith.model.resources import CONSUMER
 from natsmith.planning import moves
 from natsmith.planning.check import check_against
 from natsmith.planning.plan import plan
@@ -126,7 +127,11 @@ FOR_EVER = 10 * 365 * 86400.0
 
 def _may_begin(made: Plan, expect: str, until: float) -> None:
     refuse_blocked(made)
-    beginning = [each for each in made.changes if each.action == "move" and each.found and not each.found.moving]
+    beginning = [
+        each
+        for each in made.changes
+        if each.action == "move" and each.kind is not CONSUMER and each.found and not each.found.moving
+    ]
     need = sum(moves.needs(each.found, each.desired).seconds for each in beginning if each.found)
     left = until - lease.clock()
     if need > left:

@@ -22,12 +22,10 @@ from natsmith.model.desired import Desired, Resource
 from natsmith.model.moving import temporary
 from natsmith.model.observed import Observed
 from natsmith.model.resources import CONSUMER
+from natsmith.planning import moves
 from natsmith.planning.compare import compare
 from natsmith.planning.consent import asks
 from natsmith.planning.plan import again
-
-RESETS = 4
-"""The API level from which on a consumer can be told where to go on: 2.14."""
 
 
 class Progress:
@@ -58,7 +56,7 @@ class Run:
         self.server, self.lock, self.plan, self.progress = server, lock, made, progress
         self.desired, self.observed, self.log = desired, observed, log
         self._around = Circumstances(
-            max_bytes_required=observed.limits.max_bytes_required, resets=observed.level >= RESETS, until=until
+            max_bytes_required=observed.limits.max_bytes_required, resets=observed.level >= moves.RESETS, until=until
         )
         self._mover = Mover(server, lock, made.owner, self._around, log, progress.copied)
         self._moved: set[str] = set()

@@ -113,7 +113,19 @@ async def _placed(
         return
     if reset and not there.handed_out and there.delivered < sequence - 1:
         await server.reset_consumer(stream, there.name, sequence)
-    await server.pause_consumer(stream, there.name, "")
+    if resets or not queue:
+        await server.pause_consumer(stream, there.name, "")  # else it waits until worked_off
+
+
+async def worked_off(server: Server, record: Record) -> None:
+    """Remove from what becomes a work queue what its workers have acknowledged; a queue would not have it any more."""
+    if record.final.get("retention") != "workqueue" or record.original.get("retention") == "workqueue":
+        return
+    for each in record.positions.values():
+        config, start = each["config"], each["start"]
+        filters = config.get("filter_subjects") or [config.get("filter_subject") or ""]
+        for subject in filters if start.get("opt_start_seq") else ():
+            await server.purge_stream(record.home, subject=subject, before=start["opt_start_seq"])
 
 
 async def _more_room(server: Server, stream: str) -> None:

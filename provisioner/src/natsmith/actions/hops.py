@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from natsmith.actions import carrying
 from natsmith.actions.lease import Lease, clock
-from natsmith.actions.switching import Switch, TooSlow, alike, both, caught_up
+from natsmith.actions.switching import Copied, Switch, Told, TooSlow, alike, both, caught_up, telling
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
 from natsmith.errors import DecisionNeeded, StoppedHalfway
@@ -16,12 +18,6 @@ from natsmith.model.moving import Record
 
 LEFT_SECONDS = 5.0
 """What has to be left, beside the time of a copy, when the way back begins."""
-
-LOGGED_SECONDS = 5.0
-"""How often a log tells how far a copy is."""
-
-Copied = Callable[[str, int, int], None]
-"""Told how many messages of which stream are copied, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +40,9 @@ class Hops:
     ) -> None:
         self.server, self.lock, self.record, self.about = server, lock, record, about
         self.log, self._copied = log, copied
-        self.relay: Relay | None = None
+        self.relay: Relay
+        """Hears the direct gets of the source while the move goes on."""
+
         self.refused: Refused | None = None
         """Why the new stream could not be what was wanted, so that the old one is made again."""
 
@@ -66,7 +64,7 @@ class Hops:
         config = copies.copying(
             self.final,
             self.record.source,
-            temporary_one=self.relay is not None,
+            temporary_one=not self.record.renames,
             record=self.record,
             max_bytes_required=self.about.max_bytes_required,
         )
@@ -75,7 +73,7 @@ class Hops:
 
     async def _unheard(self, origin: Config, change: Callable[[], Awaitable[object]]) -> None:
         """Make a change to a mirror while its origin answers no direct gets; or it would begin to answer for it."""
-        if self.relay is None or not origin.get("allow_direct"):
+        if not origin.get("allow_direct"):
             await change()
             return
         self.relay.hold()
@@ -85,12 +83,13 @@ class Hops:
         finally:
             await self._update(origin)
             await self.relay.to(origin["name"])
-        if origin["name"] == self.record.home:
+        if origin["name"] == self.record.source:
             self.relay.rest()
 
     async def _fits(self) -> None:
         """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
         name = f"natsmith_room_{self.record.home}"
+        await self.server.delete_stream(name)  # of an earlier run that was killed
         wanted = {key: value for key, value in self.final.items() if key not in copies.ONLY_PROMOTED}
         self.step("try", stream=name)
         try:
@@ -103,6 +102,10 @@ class Hops:
         """Let the copy take the writes when it has nearly everything and no consumer waits for an answer."""
         source, copy = self.record.source, self.record.carrier
         began, told = clock(), self._told_of(source, copy)
+        info = await self._stream(copy)
+        if info.config.get("mirror_direct"):
+            # A server that restarts makes copies answer for what they copy.
+            await self._unheard(dict(self.record.original), lambda: self._update(info.config))
         await caught_up(self.server, source, copy, until=self.about.until, told=told)
         self._in_time(clock() - max(began, self._began))
         await carrying.drain(self.server, source, self.lock)
@@ -112,18 +115,19 @@ class Hops:
     async def switch_out(self) -> None:
         """Let the copy take the writes."""
         source, copy = self.record.source, self.record.carrier
-        if self.relay:
-            self.relay.hold()
+        self.relay.hold()
 
         async def promote() -> None:
             positions = await carrying.positions(self.server, source)
             self.record = replace(self.record, positions=positions)
             info = await self._stream(copy)
             config = copies.remembering(copies.promoted(info.config, self.final), self.record)
-            if self.relay is None:
-                config = config | {"allow_direct": bool(self.final.get("allow_direct"))}
+            if self.record.renames:
+                config |= {"allow_direct": bool(self.final.get("allow_direct"))}
             self.step("promote", stream=copy)
             await self._update(config)
+            if self.record.renames:
+                self.relay.rest()
 
         await self._switch(source, copy, dict(self.record.original), promote)
 
@@ -132,12 +136,12 @@ class Hops:
         self.step("park", stream=source)
         try:
             await switch.run(promote)
-        except (TooSlow, Refused, DecisionNeeded):
-            # Writers wait: before anything else they are let in again.
+        except (TooSlow, Refused, DecisionNeeded, asyncio.CancelledError):
+            # Writers wait: before anything else they are let in again; unless the copy has their subjects already.
             self.step("unpark", stream=source)
-            await self._update(live)
-            if self.relay:
-                await self.relay.to(source)
+            with contextlib.suppress(Refused):
+                await self._update(live)
+            await self.relay.to(source)
             raise
         self.log.info("move.switched", of=self.record.home, to=copy, pause_ms=round(switch.pause * 1000, 1))
 
@@ -157,8 +161,7 @@ class Hops:
             record=self.record,
             max_bytes_required=self.about.max_bytes_required,
         )
-        if self.relay:
-            self.relay.hold()
+        self.relay.hold()
         if through.config.get("allow_direct"):
             await self._update(through.config | {"allow_direct": False})
         self.step("return", stream=self.record.home)
@@ -203,8 +206,7 @@ class Hops:
             await self._pruned(live, back)
             await alike(self.server, through, home)
         await carrying.pause(self.server, home, self.record)
-        if self.relay:
-            self.relay.hold()
+        self.relay.hold()
 
         async def promote() -> None:
             mirror = await self._stream(home)
@@ -213,15 +215,12 @@ class Hops:
             config |= {"max_consumers": self.final.get("max_consumers", -1)}
             self.step("promote", stream=home)
             await self._update(config)
-            if self.relay:
-                await self.relay.to(home)
+            await self.relay.to(home)
 
         await self._switch(through, home, live, promote)
 
     async def _answering(self, live: Config, back: StreamInfo) -> None:
         """Let the temporary stream answer direct gets, and the copy of it none."""
-        if self.relay is None:
-            return
         if back.config.get("mirror_direct"):
             await self._unheard(live, lambda: self._update(back.config | {"mirror_direct": False}))
         else:
@@ -236,17 +235,17 @@ class Hops:
 
     async def clear(self) -> None:
         """Let consumers go on, and delete the temporary stream."""
+        await carrying.worked_off(self.server, self.record)
         await carrying.resume(self.server, self.record.home)
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)
 
     async def finish(self, kept: Record) -> None:
         """Make the last settings, which keep nobody from anything that the move needed."""
-        if self.relay:
-            self.relay.rest()
+        self.relay.rest()
         home = await self._stream(self.record.home)
         final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
-        if self.record.source != self.record.home:
+        if self.record.renames:
             await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets)
             final = copies.renamed(final, self.record.source)
         self.step("finish", stream=self.record.home)
@@ -278,24 +277,13 @@ class Hops:
         self.lock.check()
         self.log.info("move.step", of=self.record.home, step=step, **fields)
 
-    def _told_of(self, source: str, copy: str) -> Callable[[int, int], None]:
-        last = clock()
-
-        def told(done: int, of: int) -> None:
-            nonlocal last
-            self._copied(self.record.home, done, of)
-            if clock() - last >= LOGGED_SECONDS:
-                last = clock()
-                self.log.info(
-                    "move.copying", of=self.record.home, stream=source, into=copy, messages=done, of_messages=of
-                )
-
-        return told
+    def _told_of(self, source: str, copy: str) -> Told:
+        return telling(self.log, self._copied, self.record.home, source, copy)
 
     def _in_time(self, seconds: float) -> None:
         """Raise before the point of no return if the way back would not fit in what is left of the time."""
         left = self.about.until - clock()
-        need = LEFT_SECONDS if self.relay is None else LEFT_SECONDS + 1.5 * seconds
+        need = LEFT_SECONDS if self.record.renames else LEFT_SECONDS + 1.5 * seconds
         if left < need:
             raise DecisionNeeded(
                 f"copying took {seconds:.0f} s, and of the time that the run may take {left:.0f} s are left, which is too "

@@ -40,9 +40,8 @@ class Move:
         """Go to the end."""
         record = self._hops.record
         async with AsyncExitStack() as stack:
-            if record.source == record.home:
-                relay = self._hops.server.relay(record.home, through=record.carrier)
-                self._hops.relay = await stack.enter_async_context(relay)
+            relay = self._hops.server.relay(record.source, through=record.carrier)
+            self._hops.relay = await stack.enter_async_context(relay)
             await self._each_step(self._forward)
         refused = self._hops.refused
         if refused:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from natsmith.actions.hops import Circumstances, Copied, Hops
+from natsmith.actions.hops import Circumstances, Hops
 from natsmith.actions.lease import Lease
 from natsmith.actions.move import Move
+from natsmith.actions.switching import Copied
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Config, Server, StreamInfo
 from natsmith.errors import StoppedHalfway

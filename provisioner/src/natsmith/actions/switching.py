@@ -10,6 +10,7 @@ from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Server, StreamInfo
 from natsmith.errors import NatsmithError, StoppedHalfway
+from natsmith.log import Log
 from natsmith.model.moving import PARKING, parking
 
 NEAR = 256
@@ -31,15 +32,36 @@ MOST_GAPS = 500_000
 """With more gaps than this a stream cannot be compared message by message: their list grows to megabytes."""
 
 
+LOGGED_SECONDS = 5.0
+"""How often a log tells how far a copy is."""
+
+Copied = Callable[[str, int, int], None]
+"""Told how many messages of which stream are copied, and of how many."""
+
+Told = Callable[[int, int], None]
+
+
+def telling(log: Log, copied: Copied, home: str, source: str, copy: str) -> Told:
+    """Return what is told how far one copy is, for a screen at once and for a log now and then."""
+    last = clock()
+
+    def told(done: int, of: int) -> None:
+        nonlocal last
+        copied(home, done, of)
+        if clock() - last >= LOGGED_SECONDS:
+            last = clock()
+            log.info("move.copying", of=home, stream=source, into=copy, messages=done, of_messages=of)
+
+    return told
+
+
 class TooSlow(NatsmithError):
     """A switch would have kept writers waiting; it can be tried again."""
 
     code = StoppedHalfway.code
 
 
-async def caught_up(
-    server: Server, source: str, copy: str, *, until: float | None, told: Callable[[int, int], None]
-) -> None:
+async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
     """Return when *copy* has nearly everything that *source* has."""
     first, grown, reached = 0, clock(), 0.0
     last, pause = -1, POLL_SECONDS[0]
@@ -86,8 +108,9 @@ async def both(server: Server, source: str, copy: str, *, gaps: bool = False) ->
 async def alike(server: Server, source: str, copy: str) -> None:
     """Remove from *copy* what *source* does not have any more: what is purged or deleted there is not mirrored."""
     origin, mirror = await both(server, source, copy)
-    if mirror.first_sequence < origin.first_sequence <= origin.last_sequence and mirror.messages:
-        await server.purge_stream(copy, before=origin.first_sequence)
+    start = origin.first_sequence if origin.messages else origin.last_sequence + 1
+    if mirror.messages and mirror.first_sequence < start:
+        await server.purge_stream(copy, before=start)
         origin, mirror = await both(server, source, copy)
     if (origin.messages, origin.first_sequence) == (mirror.messages, mirror.first_sequence):
         return

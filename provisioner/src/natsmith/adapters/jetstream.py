@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
-from natsmith.adapters import answers
+from natsmith.adapters import answers, wire
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.link import Link, opened
@@ -226,16 +226,7 @@ class JetStream:
         """Return how many messages are not older than *time*: what a consumer that begins there has before it."""
         for seconds in COUNTING_SECONDS:
             name = f"natsmith-count-{secrets.token_hex(8)}"
-            config = {
-                "name": name,
-                "deliver_policy": "by_start_time",
-                "opt_start_time": time,
-                "ack_policy": "none",
-                "headers_only": True,
-                "mem_storage": True,
-                "num_replicas": 1,
-                "inactive_threshold": seconds * 10**9,
-            }
+            config = wire.counting(name, time, seconds)
             body = {"stream_name": stream, "config": config, "action": "create"}
             try:
                 answer = await self._ask(f"CONSUMER.CREATE.{stream}.{name}", body)

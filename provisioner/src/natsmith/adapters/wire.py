@@ -10,7 +10,7 @@ from natsmith.model.desired import Resource
 from natsmith.model.kind import Kind
 from natsmith.model.observed import Applied, Found
 from natsmith.model.resources import CONSUMER, KINDS, kind_of_stream
-from natsmith.model.units import Json
+from natsmith.model.units import NANOS, Json
 
 OWNER = "natsmith.owner"
 APPLIED = "natsmith.applied"
@@ -67,6 +67,20 @@ def encode(
         if result.get("mirror"):
             result.pop("subjects", None)  # the server refuses a mirror with subjects
     return result
+
+
+def counting(name: str, time: str, seconds: int) -> Config:
+    """Return a consumer that only counts what is not older than *time*, and goes by itself after so many seconds."""
+    return {
+        "name": name,
+        "deliver_policy": "by_start_time",
+        "opt_start_time": time,
+        "ack_policy": "none",
+        "headers_only": True,
+        "mem_storage": True,
+        "num_replicas": 1,
+        "inactive_threshold": seconds * NANOS,
+    }
 
 
 def own_metadata(config: Config) -> dict[str, str]:

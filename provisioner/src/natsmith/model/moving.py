@@ -73,9 +73,14 @@ class Record:
     """The durable consumers of the source by name: each one's configuration, and where it goes on."""
 
     @property
+    def renames(self) -> bool:
+        """Whether the stream gets another name, and so needs no temporary one."""
+        return self.source != self.home
+
+    @property
     def carrier(self) -> str:
         """The stream that copies, and remembers this."""
-        return self.home if self.source != self.home else temporary(self.home)
+        return self.home if self.renames else temporary(self.home)
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that is stored."""

@@ -170,6 +170,9 @@ class Decider:
             return replace(change, blocked=f"{reasons}: {keep}, or {move}, or {lose}")
         if resource.kind is CONSUMER:
             return replace(change, seen=tuple(moves.consumer_seen(found)))
+        if moves.becomes_queue(resource, found):
+            gone = moves.acknowledged(found, self.observed)
+            change = replace(change, fate=Fate("drops", gone, lost, about=True) if gone else change.fate)
         return self._moved(change, resource, found, f"{keep}, or {lose}")
 
     def _with_strangers(self, change: Change, found: Found) -> Change:

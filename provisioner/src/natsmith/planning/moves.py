@@ -19,6 +19,9 @@ PROMOTES = 2
 COPIES_MARKERS = 4
 """The API level from which on a mirror goes on while markers come and go: 2.14."""
 
+RESETS = 4
+"""The API level from which on a consumer can be told where to go on: 2.14."""
+
 BYTES_A_SECOND = 20_000_000
 MESSAGES_A_SECOND = 20_000
 LEAST_SECONDS = 10.0
@@ -97,7 +100,7 @@ def _in_the_way(resource: Resource, found: Found, observed: Observed, named: Col
 
 def _unfit_for_a_queue(resource: Resource, found: Found, observed: Observed, named: Collection[Id]) -> str:
     """Return which consumers could not go along into a work queue."""
-    if not _wants_queue(resource) or found.get("retention") == "workqueue":
+    if not becomes_queue(resource, found):
         return ""
     consumers = [each for each in observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream]
     for index, each in enumerate(consumers):
@@ -167,8 +170,19 @@ def seen(resource: Resource | None, found: Found, observed: Observed) -> Iterato
                 f"consumer {consumer.name} goes on at its ack floor; {consumer.pending} pending, and of "
                 f"{consumer.ack_pending} unacknowledged what is not acknowledged in time is delivered twice"
             )
-    if resource and _wants_queue(resource) and found.get("retention") != "workqueue":
-        yield "every message that is there becomes work, acknowledged or not, but for what is below a consumer's ack floor"
+    if resource and becomes_queue(resource, found):
+        yield "every message becomes work but for what its consumers have acknowledged, which goes, as in a work queue"
+
+
+def becomes_queue(resource: Resource, found: Found) -> bool:
+    """Return whether acknowledged messages, which were kept, go."""
+    return _wants_queue(resource) and found.get("retention") != "workqueue"
+
+
+def acknowledged(found: Found, observed: Observed) -> int:
+    """Return how many messages the consumers of a stream have acknowledged at most."""
+    consumers = [each for each in observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream]
+    return min(found.messages, sum(max(0, each.delivered - each.ack_pending) for each in consumers))
 
 
 def consumer_seen(found: Found) -> Iterator[str]:

@@ -45,7 +45,7 @@ def rows(plan: Plan, *, only: Sequence[Change] | None = None, several: bool = Fa
     With *several* accounts, their names lead. Orphans beyond the first few are counted.
     """
     for change in plan.changes if only is None else only:
-        yield from change_rows(plan, change, several=several, seen=True)
+        yield from change_rows(plan, change, several=several, seen=only is None)
     if only is None:
         yield from told_rows(plan, several=several)
 

@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench clean
+.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench chaos clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ kind: ## A cluster for e2e, for those who have docker and kind
 
 bench: $(VENV)/.done ## Speed and memory, as ratios against a bare script in the same run
 	$(BIN)/python tests/bench/run.py
+
+RUNS ?= 200
+SEED ?= 1
+CHAOS ?=
+chaos: $(VENV)/.done $(SERVERS_DONE) ## Moves under live traffic, processes killed at every step: RUNS, SEED; CHAOS=--long
+	$(BIN)/python tests/chaos/run.py --self-test
+	$(BIN)/python tests/chaos/run.py --runs $(RUNS) --seed $(SEED) $(CHAOS)
 
 clean: ## Remove everything that the other verbs made
 	rm -rf $(VENV) .servers .cache .embedded

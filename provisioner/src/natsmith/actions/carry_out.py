@@ -55,9 +55,7 @@ class Run:
     ) -> None:
         self.server, self.lock, self.plan, self.progress = server, lock, made, progress
         self.desired, self.observed, self.log = desired, observed, log
-        self._around = Circumstances(
-            max_bytes_required=observed.limits.max_bytes_required, resets=observed.level >= moves.RESETS, until=until
-        )
+        self._around = Circumstances(resets=observed.level >= moves.RESETS, until=until)
         self._mover = Mover(server, lock, made.owner, self._around, log, progress.copied)
         self._moved: set[str] = set()
         """Streams that were moved: their consumers are others now, with the same names."""
@@ -187,7 +185,7 @@ class Run:
         self._moved |= {each.stream for each in (change.id, change.found.id if change.found else change.id)}
         undone = await self._mover.move(change, self._recheck)
         if undone and change.desired:
-            await self._update(change)
+            await self._update(replace(change, action="update"))  # what can change in place, and nothing else
             return
         info = await self._read(change)
         if info and change.desired:

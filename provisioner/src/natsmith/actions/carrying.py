@@ -46,7 +46,7 @@ async def drain(server: Server, stream: str, lock: Lease) -> None:
     if not found:
         return
     lock.check()
-    await paused(server, stream, [each.name for each in found])
+    await paused(server, stream, found)
     until = clock() + DRAIN_SECONDS
     while any(each.ack_pending for each in found) and clock() < until:
         await asyncio.sleep(0.05)  # acknowledgements are announced to nobody but their stream
@@ -56,9 +56,10 @@ async def drain(server: Server, stream: str, lock: Lease) -> None:
         await asyncio.sleep(MIRROR_ACKS_SECONDS)
 
 
-async def paused(server: Server, stream: str, names: Iterable[str]) -> None:
-    """Pause consumers; not for ever, since whoever pauses them may be killed."""
+async def paused(server: Server, stream: str, consumers: Iterable[ConsumerInfo]) -> None:
+    """Pause consumers that somebody else has not paused for longer; not for ever, since who pauses them may be killed."""
     until = await _soon(server, stream)
+    names = [each.name for each in consumers if each.config.get("pause_until", "") < until]
     await in_parallel(lambda name: server.pause_consumer(stream, name, until), names)
 
 
@@ -70,33 +71,52 @@ async def _soon(server: Server, stream: str) -> str:
 
 
 async def positions(server: Server, stream: str) -> dict[str, Config]:
-    """Return each durable's configuration, with where it goes on under ``start``."""
+    """Return each durable's configuration, where it goes on under ``start``, and how long somebody has it paused."""
     found = await durables(server, stream)
-    return {each.name: {"config": _plain(each.config), "start": copies.position(each)} for each in found}
+    soon = await _soon(server, stream)
+    return {
+        each.name: {
+            "config": _plain(each.config),
+            "start": copies.position(each),
+            "paused": _longer(each.config.get("pause_until", ""), soon),
+        }
+        for each in found
+    }
+
+
+def _longer(until: str, soon: str) -> str:
+    """Return until when somebody else paused a consumer: times of one server can be compared as they are written."""
+    return until if until > soon else ""
 
 
 def _plain(config: Config) -> Config:
     return {key: value for key, value in config.items() if key != "pause_until"}
 
 
-async def carry(server: Server, record: Record, lock: Lease, *, resets: bool) -> None:
-    """Make the consumers in the new stream that are not there yet, and none for anybody else until it is whole."""
+async def carry(server: Server, record: Record, lock: Lease, *, resets: bool, whole: bool) -> None:
+    """Make the consumers in the new stream that are not there yet.
+
+    Until it is *whole*, only those that would not see the marks of a switch, and none for anybody else.
+    """
     there = {each.name: each for each in await server.consumers(record.home)}
     queue = record.final.get("retention") == "workqueue"
-    for name, each in record.positions.items():
+    if whole and GUARD in there:
+        await server.delete_consumer(record.home, GUARD)
+    due = {**record.positions} if whole else copies.carried_early(record)
+    for name, each in due.items():
         lock.check()
-        await _placed(server, record.home, each["config"], each["start"], there.get(name), resets=resets, queue=queue)
-    info = await server.stream(record.home)
-    if not record.positions and GUARD not in there and info and info.config.get("mirror"):
+        await _placed(server, record.home, dict(each), there.get(name), resets=resets, queue=queue)
+    if not whole and not due and GUARD not in there:
         guard = {"filter_subjects": [parking(record.home)], "ack_policy": "explicit", "num_replicas": 1}
         with contextlib.suppress(Refused):  # somebody was faster
             await server.put_consumer(record.home, {"durable_name": GUARD, "name": GUARD, **guard}, verb="create")
 
 
 async def _placed(
-    server: Server, stream: str, config: Config, start: Config, there: ConsumerInfo | None, *, resets: bool, queue: bool
+    server: Server, stream: str, kept: Config, there: ConsumerInfo | None, *, resets: bool, queue: bool
 ) -> None:
-    """Make one consumer that goes on at *start*; one that was killed in between is told again where that is."""
+    """Make one consumer that goes on where it was; one that was made by a run that was killed is told again."""
+    config, start = kept["config"], kept["start"]
     sequence = int(start.get("opt_start_seq", 0))
     reset = resets and sequence > 1 and config.get("deliver_policy") == "all"
     if there is None:
@@ -113,12 +133,19 @@ async def _placed(
         return
     if reset and not there.handed_out and there.delivered < sequence - 1:
         await server.reset_consumer(stream, there.name, sequence)
-    if resets or not queue:
-        await server.pause_consumer(stream, there.name, "")  # else it waits until worked_off
+    if resets or not queue or kept.get("paused"):
+        await server.pause_consumer(stream, there.name, kept.get("paused", ""))  # else it waits until worked_off
 
 
 async def worked_off(server: Server, record: Record) -> None:
-    """Remove from what becomes a work queue what its workers have acknowledged; a queue would not have it any more."""
+    """Remove from what becomes a work queue what its workers have acknowledged; a queue would not have it any more.
+
+    Nor would a stream by interest, where servers before 2.14 leave what was acknowledged before it became one.
+    """
+    if record.final.get("retention") == "interest":
+        lowest = min((each.ack_floor for each in await durables(server, record.home)), default=0)
+        if lowest:
+            await server.purge_stream(record.home, before=lowest + 1)
     if record.final.get("retention") != "workqueue" or record.original.get("retention") == "workqueue":
         return
     for each in record.positions.values():
@@ -135,30 +162,29 @@ async def _more_room(server: Server, stream: str) -> None:
         await server.update_stream(copies.as_request(info.config | {"max_consumers": info.consumers + 1}))
 
 
-async def pause(server: Server, stream: str, record: Record) -> None:
-    """Pause the consumers that would hand out the mark of a switch."""
-    names = [name for name, each in record.positions.items() if copies.sees_marks(each["config"], record.carrier)]
-    if names:
-        await paused(server, stream, names)
-
-
 async def resume(server: Server, stream: str) -> None:
-    """Let paused consumers go on, and take away what kept others from being made.
-
-    A consumer of everything counted the mark of a switch as pending, and counts anew when its filters change.
-    """
+    """Let consumers go on that were paused for a move, and take away what kept others from being made."""
     consumers = await server.consumers(stream)
     if any(each.name == GUARD for each in consumers):
         await server.delete_consumer(stream, GUARD)
-    for each in consumers:
-        if not each.config.get("pause_until") or each.name == GUARD:
-            continue
-        if copies.sees_marks(each.config, stream) and each.config.get("durable_name"):
-            plain = _plain(each.config)
-            everything = [] if plain.get("filter_subjects") == [">"] else [">"]
-            await server.put_consumer(stream, plain | {"filter_subjects": everything}, verb="update")
-            await server.put_consumer(stream, plain, verb="update")
-        await server.pause_consumer(stream, each.name, "")
+    soon = await _soon(server, stream)
+    waiting = [each.name for each in consumers if "" < each.config.get("pause_until", "") <= soon]
+    await in_parallel(lambda name: server.pause_consumer(stream, name, ""), waiting)
+
+
+async def counted(server: Server, record: Record) -> None:
+    """Have the consumers that were there early count anew: they took the mark of the switch for pending.
+
+    They do when their filters change. Taking all filters away instead would leave one deaf to new messages.
+    """
+    for name in copies.carried_early(record):
+        info = await server.consumer(record.home, name)
+        if info is not None:
+            plain = {key: value for key, value in info.config.items() if key != "filter_subject"}
+            filters = info.config.get("filter_subjects") or [info.config["filter_subject"]]
+            more = {"filter_subjects": [*filters, parking(record.home)]}
+            await server.put_consumer(record.home, plain | more, verb="update")
+            await server.put_consumer(record.home, plain | {"filter_subjects": filters}, verb="update")
 
 
 async def anew(server: Server, stream: str, config: Config, lock: Lease, *, resets: bool) -> ConsumerInfo:
@@ -187,7 +213,8 @@ async def anew(server: Server, stream: str, config: Config, lock: Lease, *, rese
     held = await server.consumer(stream, stand_in)
     start = {key: held.config[key] for key in STARTS if key in held.config} if held else {}
     lock.check()
-    await _placed(server, stream, config, {} if queue else start, None, resets=resets, queue=queue)
+    kept = {"config": config, "start": {} if queue else start}
+    await _placed(server, stream, kept, None, resets=resets, queue=False)
     if held:
         await server.delete_consumer(stream, stand_in)
     made = await server.consumer(stream, name)
@@ -198,7 +225,8 @@ async def anew(server: Server, stream: str, config: Config, lock: Lease, *, rese
 
 async def drain_one(server: Server, stream: str, name: str) -> None:
     """Pause one consumer and wait for what is under way to be acknowledged."""
-    await paused(server, stream, [name])
+    found = await server.consumer(stream, name)
+    await paused(server, stream, [found] if found else [])
     until = clock() + DRAIN_SECONDS
     while clock() < until:
         info = await server.consumer(stream, name)
@@ -217,6 +245,7 @@ async def permitted(server: Server, record: Record, *, resets: bool) -> None:
     asked: list[Callable[[], Awaitable[object]]] = [
         lambda: server.update_stream({"name": nowhere}),
         lambda: server.purge_stream(nowhere, before=1),
+        lambda: server.put_consumer(nowhere, {"durable_name": "none", "name": "none"}, verb="create"),
         lambda: server.publish(parking(record.source), b""),
         lambda: server.publish(parking(nowhere), b""),
     ]

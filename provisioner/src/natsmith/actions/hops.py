@@ -14,7 +14,7 @@ from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
 from natsmith.errors import DecisionNeeded, StoppedHalfway
 from natsmith.log import Log
-from natsmith.model.moving import Record
+from natsmith.model.moving import Record, parking, room
 
 LEFT_SECONDS = 5.0
 """What has to be left, beside the time of a copy, when the way back begins."""
@@ -24,7 +24,6 @@ LEFT_SECONDS = 5.0
 class Circumstances:
     """What a move has to know beside what it moves."""
 
-    max_bytes_required: bool
     resets: bool
     """Whether a consumer can be told where to go on."""
 
@@ -66,7 +65,6 @@ class Hops:
             self.record.source,
             temporary_one=not self.record.renames,
             record=self.record,
-            max_bytes_required=self.about.max_bytes_required,
         )
         self.step("copy", into=config["name"])
         await self._unheard(original, lambda: self.server.create_stream(config))
@@ -88,7 +86,7 @@ class Hops:
 
     async def _fits(self) -> None:
         """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
-        name = f"natsmith_room_{self.record.home}"
+        name = room(self.record.home)
         await self.server.delete_stream(name)  # of an earlier run that was killed
         wanted = {key: value for key, value in self.final.items() if key not in copies.ONLY_PROMOTED}
         self.step("try", stream=name)
@@ -103,6 +101,7 @@ class Hops:
         source, copy = self.record.source, self.record.carrier
         began, told = clock(), self._told_of(source, copy)
         info = await self._stream(copy)
+        await self._direct_again()
         if info.config.get("mirror_direct"):
             # A server that restarts makes copies answer for what they copy.
             await self._unheard(dict(self.record.original), lambda: self._update(info.config))
@@ -132,15 +131,14 @@ class Hops:
         await self._switch(source, copy, dict(self.record.original), promote)
 
     async def _switch(self, source: str, copy: str, live: Config, promote: Callable[[], Awaitable[None]]) -> None:
-        switch = Switch(self.server, self.lock, source, copy, live, self.about.max_bytes_required)
+        switch = Switch(self.server, self.lock, source, copy, live)
         self.step("park", stream=source)
         try:
             await switch.run(promote)
         except (TooSlow, Refused, DecisionNeeded, asyncio.CancelledError):
             # Writers wait: before anything else they are let in again; unless the copy has their subjects already.
             self.step("unpark", stream=source)
-            with contextlib.suppress(Refused):
-                await self._update(live)
+            await self._let_in(live)
             await self.relay.to(source)
             raise
         self.log.info("move.switched", of=self.record.home, to=copy, pause_ms=round(switch.pause * 1000, 1))
@@ -159,7 +157,6 @@ class Hops:
             self.record.carrier,
             temporary_one=False,
             record=self.record,
-            max_bytes_required=self.about.max_bytes_required,
         )
         self.relay.hold()
         if through.config.get("allow_direct"):
@@ -171,8 +168,8 @@ class Hops:
         except Refused as refusal:
             await self._fall_back(refusal)
 
-    async def _consumers(self) -> None:
-        await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets)
+    async def _consumers(self, *, whole: bool = False) -> None:
+        await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets, whole=whole)
 
     async def _fall_back(self, refusal: Refused) -> None:
         """Make what it was before instead of what the server refuses: that fitted."""
@@ -205,7 +202,6 @@ class Hops:
             await caught_up(self.server, through, home, until=None, told=self._told_of(through, home))
             await self._pruned(live, back)
             await alike(self.server, through, home)
-        await carrying.pause(self.server, home, self.record)
         self.relay.hold()
 
         async def promote() -> None:
@@ -222,7 +218,7 @@ class Hops:
     async def _answering(self, live: Config, back: StreamInfo) -> None:
         """Let the temporary stream answer direct gets, and the copy of it none."""
         if back.config.get("mirror_direct"):
-            await self._unheard(live, lambda: self._update(back.config | {"mirror_direct": False}))
+            await self._unheard(live, lambda: self._update(back.config))
         else:
             await self._update(live)
         await self.relay.to(self.record.carrier)
@@ -235,6 +231,8 @@ class Hops:
 
     async def clear(self) -> None:
         """Let consumers go on, and delete the temporary stream."""
+        await self._consumers(whole=True)
+        await carrying.counted(self.server, self.record)
         await carrying.worked_off(self.server, self.record)
         await carrying.resume(self.server, self.record.home)
         self.step("delete", stream=self.record.carrier)
@@ -246,7 +244,7 @@ class Hops:
         home = await self._stream(self.record.home)
         final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
         if self.record.renames:
-            await carrying.carry(self.server, self.record, self.lock, resets=self.about.resets)
+            await self._consumers(whole=True)
             final = copies.renamed(final, self.record.source)
         self.step("finish", stream=self.record.home)
         await self._update(copies.forgetting(final))
@@ -255,13 +253,27 @@ class Hops:
     async def unpark(self) -> None:
         """Let writers in again where they were."""
         self.step("unpark", stream=self.record.source)
-        await self._update(dict(self.record.original))
+        await self._let_in(dict(self.record.original))
+
+    async def _let_in(self, live: Config) -> None:
+        """Make a stream what it was before it was parked, without the mark; one whose subjects the copy has stays."""
+        with contextlib.suppress(Refused):
+            await self._update(live)
+            await self.server.purge_stream(live["name"], subject=parking(live["name"]))
 
     async def forget_copy(self) -> None:
         """Go back to how it was before the copy."""
         await carrying.resume(self.server, self.record.source)
+        await self._direct_again()
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)
+        await self.server.delete_stream(room(self.record.home))
+
+    async def _direct_again(self) -> None:
+        """Let the source answer direct gets again, if a run was killed in the moment that it did not."""
+        source = await self._stream(self.record.source)
+        if self.record.original.get("allow_direct") and not source.config.get("allow_direct"):
+            await self._update(dict(self.record.original))
 
     async def _stream(self, name: str) -> StreamInfo:
         info = await self.server.stream(name)

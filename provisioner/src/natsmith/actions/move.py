@@ -20,7 +20,7 @@ from natsmith.adapters.server import Config, Refused
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.model.moving import Moving, Stage
 
-TRIES = 8
+TRIES = 12
 """How often a step is begun again when a server did not answer, or a switch took too long."""
 
 
@@ -67,6 +67,8 @@ class Move:
                 tries += 1
                 if tries == TRIES:
                     raise await self._given_up(error) from error
+                # A server that starts, or elects a leader, refuses at once: it is given time to.
+                await asyncio.sleep(min(0.02 * 2**tries, 2))
             except Refused as refusal:
                 raise await self._given_up(_told(refusal)) from refusal
             except (StoppedHalfway, DecisionNeeded) as error:
@@ -108,8 +110,12 @@ class Move:
         if moving is None:
             if self._begun:
                 return False
-            self._begun = True
             await self._hops.begin()
+            self._begun = True
+            return True
+        if moving.stage is Stage.COPYING and not self._begun and moving.record.original.get("storage") == "memory":
+            # Its server may have been restarted since, and have begun to count anew: what was copied says nothing.
+            await self._hops.forget_copy()
             return True
         steps: dict[Stage, Callable[[], Awaitable[None]]] = {
             Stage.COPYING: self._hops.drain_and_switch_out,

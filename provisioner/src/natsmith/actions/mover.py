@@ -52,6 +52,11 @@ class Mover:
                 await move.undo()
                 return True
             await move.go()
+            made = await self._server.stream(begun.home)
+            if made and ours and not copies.same_make(made.config, dict(begun.final)):
+                raise StoppedHalfway(
+                    "the move that was interrupted is over, and the values changed since: run the same command again"
+                )
             return False
 
     async def _to_begin(self, change: Change, found: Found, recheck: Recheck) -> Record:

@@ -96,8 +96,8 @@ def _under_way(moving: Moving, streams: Iterable[StreamInfo], wanted: Mapping[Id
             consumers=home.consumers if home else 0,
         )
     objects = {found.id: found}
-    for consumer, config in record.positions.items():
-        waiting = ConsumerInfo(stream=name, name=consumer, config=dict(config))
+    for consumer, kept in record.positions.items():
+        waiting = ConsumerInfo(stream=name, name=consumer, config=dict(kept["config"]))
         objects[Id(name, consumer)] = wire.decode_consumer(waiting, wanted.get(Id(name, consumer)))
     return objects
 

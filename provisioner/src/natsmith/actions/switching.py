@@ -71,6 +71,10 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
         first = first or origin.last_sequence
         now = clock()
         behind = origin.last_sequence - mirror.last_sequence
+        if mirror.config.get("mirror_direct"):
+            raise TooSlow(f"the server was restarted, and {copy} answers for {source}")
+        if behind < 0:
+            raise StoppedHalfway(f"stream {source} lost what it had: its server was restarted, and it is in memory")
         if behind <= NEAR and mirror.copying:  # one that has not begun would keep writers waiting
             return
         if mirror.last_sequence != last:
@@ -108,6 +112,9 @@ async def both(server: Server, source: str, copy: str, *, gaps: bool = False) ->
 async def alike(server: Server, source: str, copy: str) -> None:
     """Remove from *copy* what *source* does not have any more: what is purged or deleted there is not mirrored."""
     origin, mirror = await both(server, source, copy)
+    same_first = origin.messages and mirror.messages and origin.first_sequence == mirror.first_sequence
+    if same_first and origin.first_time != mirror.first_time:
+        raise StoppedHalfway(f"stream {source} counts anew: its server was restarted, and it is in memory")
     start = origin.first_sequence if origin.messages else origin.last_sequence + 1
     if mirror.messages and mirror.first_sequence < start:
         await server.purge_stream(copy, before=start)
@@ -125,11 +132,9 @@ async def alike(server: Server, source: str, copy: str) -> None:
 class Switch:
     """One switch from a stream to its copy."""
 
-    def __init__(
-        self, server: Server, lock: Lease, source: str, copy: str, live: Config, max_bytes_required: bool
-    ) -> None:
+    def __init__(self, server: Server, lock: Lease, source: str, copy: str, live: Config) -> None:
         self.server, self.lock, self.source, self.copy = server, lock, source, copy
-        self.parked = copies.parked(live, max_bytes_required=max_bytes_required)
+        self.parked = copies.parked(live)
         self.pause = 0.0
         """Seconds that nobody could write."""
 

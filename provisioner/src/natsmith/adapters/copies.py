@@ -19,16 +19,20 @@ ONLY_PROMOTED = (
 """What a mirror may not have, or what would be done twice: tests/live/test_facts_moves.py."""
 
 LIMITS = ("max_msgs", "max_bytes", "max_msg_size", "max_msgs_per_subject", "discard", "no_ack")
-MARK_BYTES = 4096
-"""Room for what marks the end of a copy, where the account does not allow streams without a limit."""
 
 
-def copying(final: Config, source: str, *, temporary_one: bool, record: Record, max_bytes_required: bool) -> Config:
+def copying(final: Config, source: str, *, temporary_one: bool, record: Record) -> Config:
     """Return the configuration of a stream that copies *source* to become *final*."""
     result = {key: value for key, value in final.items() if key not in ONLY_PROMOTED}
     # A mirror that reaches a limit with discard: new stands still for good, and nothing raised later revives it.
-    result |= {"max_msgs": -1, "max_msg_size": -1, "discard": "old", "deny_delete": False, "deny_purge": False}
-    result["max_bytes"] = _roomy(final) if max_bytes_required else -1
+    result |= {
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_msg_size": -1,
+        "discard": "old",
+        "deny_delete": False,
+        "deny_purge": False,
+    }
     result |= {"mirror": {"name": source}, "allow_direct": False, "no_ack": False}
     for key in ("allow_rollup_hdrs", "allow_msg_ttl"):  # what is copied was written by the source's rules
         result[key] = bool(final.get(key) or record.original.get(key))
@@ -41,7 +45,7 @@ def copying(final: Config, source: str, *, temporary_one: bool, record: Record, 
             result["retention"] = "limits"  # or what comes before its consumers would be dropped
         # Who binds now is told that this is no bucket, and who asks for a consumer that there is no room: either is
         # better than a bucket that seems to miss keys.
-        result |= {"max_msgs_per_subject": -1, "max_consumers": max(1, len(record.positions))}
+        result |= {"max_msgs_per_subject": -1, "max_consumers": max(1, len(carried_early(record)))}
     if record.source == source != record.home:
         result |= {
             "mirror": _renaming(source, final, record),
@@ -64,15 +68,20 @@ def _renaming(source: str, final: Config, record: Record) -> Config:
     }
 
 
-def parked(config: Config, *, max_bytes_required: bool) -> Config:
+def parked(config: Config) -> Config:
     """Return *config* with nothing that lets anybody write, or read what is not the newest any more.
 
     The mark has to fit, whatever limits there are, and nothing may be stored that is not copied, such as a marker.
     """
     result = {key: value for key, value in config.items() if key not in ("sources", "republish", "subject_transform")}
     result |= {"subjects": [parking(config["name"])], "allow_direct": False, "no_ack": False}
-    result |= {"max_msgs_per_subject": -1, "max_msgs": -1, "max_msg_size": -1, "discard_new_per_subject": False}
-    result["max_bytes"] = _roomy(config) if max_bytes_required else -1
+    result |= {
+        "max_msgs_per_subject": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_msg_size": -1,
+        "discard_new_per_subject": False,
+    }
     result.pop("subject_delete_marker_ttl", None)
     if config.get("retention") == "interest":
         result["retention"] = "limits"  # nobody is interested in the mark
@@ -87,10 +96,6 @@ def promoted(copy: Config, final: Config) -> Config:
     }
     result.pop("mirror_direct", None)
     return result | {key: final[key] for key in LIMITS if key in final}
-
-
-def _roomy(config: Config) -> int:
-    return int(config.get("max_bytes") or 0) + MARK_BYTES
 
 
 def remembering(config: Config, record: Record) -> Config:
@@ -217,6 +222,15 @@ def carried(config: Config, start: Config) -> Config:
         return result | began | {"metadata": metadata}
     text = metadata.get(CARRIED) or json.dumps(began, sort_keys=True)
     return result | start | {"metadata": metadata | {CARRIED: text}}
+
+
+def carried_early(record: Record) -> dict[str, Config]:
+    """Return the consumers that can be there before the new stream is whole: those that see no mark of a switch."""
+    return {
+        name: dict(each)
+        for name, each in record.positions.items()
+        if not any(sees_marks(each["config"], stream) for stream in (record.carrier, record.home))
+    }
 
 
 def sees_marks(config: Mapping[str, Any], stream: str) -> bool:

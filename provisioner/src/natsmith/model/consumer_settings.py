@@ -27,6 +27,8 @@ FIELDS = (
         type=Texts(),
         default=[],
         loses="waiting",
+        fixed="a consumer that loses all its filters is not told of new messages any more",
+        fixed_if=lambda old, new, level: bool(old) and not new,
         doc="Which of the stream's subjects are delivered; empty is all of them.",
     ),
     Field(

@@ -21,6 +21,11 @@ def temporary(stream: str) -> str:
     return TEMPORARY + stream
 
 
+def room(stream: str) -> str:
+    """Return the name of the stream that is made for a moment, to see whether there is room for *stream*."""
+    return f"natsmith_room_{stream}"
+
+
 def parking(stream: str) -> str:
     """Return the only subject of *stream* while nothing may be written to it."""
     return PARKING + stream

@@ -8,7 +8,7 @@ from natsmith.model.change import Change, Difference, Fate, worst
 from natsmith.model.desired import Id, Policy, Resource
 from natsmith.model.moving import Stage
 from natsmith.model.observed import Applied, Found, Observed
-from natsmith.model.resources import CONSUMER, STREAM
+from natsmith.model.resources import BUCKET, CONSUMER, STREAM
 from natsmith.planning import consent, moves
 from natsmith.planning.compare import compare
 
@@ -129,6 +129,8 @@ class Decider:
             renamed = replace(found, name=resource.name) if resource.stream == moving.record.home else found
             differences = compare(resource, renamed, level=self.observed.level).differences
             change = replace(change, differences=tuple(self._with_fate(each, resource, found) for each in differences))
+        if found.applied and found.applied.owner != self.owner and resource and not resource.adopt:
+            return replace(change, blocked=self._foreign(resource, found.applied))
         if moving.stage is Stage.BROKEN:
             blocked = (
                 f"its move was begun, and somebody deleted or made a part of it meanwhile: the entries are in "
@@ -202,10 +204,13 @@ class Decider:
         why = "it loses data; to agree to exactly this loss"
         if change.misread:
             fixed = " and ".join(each.path for each in change.differences if each.fixed)
-            why = (
-                f"{change.misread}; apply once with {fixed} as the server has it, which turns direct get on, let the "
-                "clients connect anew, and move it then; or, to agree that they may be misled,"
+            first = (
+                f"apply once with {fixed} as the server has it, which turns direct get on, let the clients connect "
+                "anew, and move it then; or, "
+                if change.kind is BUCKET
+                else ""
             )
+            why = f"{change.misread}; {first}to agree that they may be misled"
         return replace(change, consent=word, blocked=why + self._how(change, word))
 
     def _how(self, change: Change, word: str) -> str:

@@ -95,6 +95,9 @@ def _in_the_way(resource: Resource, found: Found, observed: Observed, named: Col
             return (
                 f"its subject {subject} takes every subject, so writes could not be kept away from it: narrow it first"
             )
+    most = found.get("maxConsumers") if "maxConsumers" in found.kind.by_name else 0
+    if 0 < most <= found.consumers:
+        return f"it has all the {most} consumers that maxConsumers allows, and its copy needs one more: raise it first"
     return _unfit_for_a_queue(resource, found, observed, named)
 
 
@@ -102,7 +105,7 @@ def _unfit_for_a_queue(resource: Resource, found: Found, observed: Observed, nam
     """Return which consumers could not go along into a work queue."""
     if not becomes_queue(resource, found):
         return ""
-    consumers = [each for each in observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream]
+    consumers = [each for each in observed.objects.values() if _consumes(each, found)]
     for index, each in enumerate(consumers):
         if each.id not in named:
             return f"{each.title} is not in the values, and a work queue may refuse it: remove it first"
@@ -135,9 +138,14 @@ def _no_room(resource: Resource, found: Found, observed: Observed) -> str:
 
 def misread(found: Found) -> str:
     """Return what clients could read wrongly while it moves, or nothing."""
+    if found.kind is OBJECT_STORE and found.messages:
+        return (
+            "clients of object stores need not use direct get (nats-py's never does), so while it is copied back they "
+            "could be told that an object is not there although it is"
+        )
     # What natsmith applied had direct get on: off, it was switched off since, and clients know it by then.
     direct = found.get("allowDirect") or found.applied is not None
-    if found.kind not in (BUCKET, OBJECT_STORE) or not found.messages or direct:
+    if found.kind is not BUCKET or not found.messages or direct:
         return ""
     return (
         "its clients do not use direct get, which is off, so while it is copied back they could be told that a key is "
@@ -164,14 +172,25 @@ def seen(resource: Resource | None, found: Found, observed: Observed) -> Iterato
         if found.get("allowDirect"):
             yield "direct reads are answered all the time, as long as this run lives"
         yield "other reads, new watchers and listings fail while it is copied back; running watchers pause for up to 20 s"
+        if found.consumers > sum(1 for each in observed.objects.values() if _consumes(each, found)):
+            yield "consumers without a durable name end, but for ordered ones and watchers, which go on by themselves"
     for consumer in observed.objects.values():
-        if consumer.kind is CONSUMER and consumer.stream == found.stream:
+        if _consumes(consumer, found):
             yield (
-                f"consumer {consumer.name} goes on at its ack floor; {consumer.pending} pending, and of "
+                f"consumer {consumer.name} goes on at its ack floor{_late(consumer, renamed=renamed)}; {consumer.pending} pending, and of "
                 f"{consumer.ack_pending} unacknowledged what is not acknowledged in time is delivered twice"
             )
     if resource and becomes_queue(resource, found):
         yield "every message becomes work but for what its consumers have acknowledged, which goes, as in a work queue"
+
+
+def _consumes(each: Found, found: Found) -> bool:
+    return each.kind is CONSUMER and each.stream == found.stream
+
+
+def _late(consumer: Found, *, renamed: bool) -> str:
+    early = all(each != ">" for each in consumer.get("filterSubjects")) and consumer.get("filterSubjects")
+    return "" if early and not renamed else ", when everything is copied"
 
 
 def becomes_queue(resource: Resource, found: Found) -> bool:
@@ -181,7 +200,7 @@ def becomes_queue(resource: Resource, found: Found) -> bool:
 
 def acknowledged(found: Found, observed: Observed) -> int:
     """Return how many messages the consumers of a stream have acknowledged at most."""
-    consumers = [each for each in observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream]
+    consumers = [each for each in observed.objects.values() if _consumes(each, found)]
     return min(found.messages, sum(max(0, each.delivered - each.ack_pending) for each in consumers))
 
 

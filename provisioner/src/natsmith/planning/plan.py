@@ -27,13 +27,19 @@ def plan(desired: Desired, observed: Observed, *, account: str, owner: str) -> P
     changes: list[Change] = []
     told: list[Change] = []
     replaced: set[str] = set()
+    renamed: dict[str, str] = {}
     for resource in wanted:
         found = observed.objects.get(resource.id)
         if resource.kind is CONSUMER and resource.stream in replaced:
             found = None  # it dies with its stream, which the values name before it
+        if resource.kind is CONSUMER and resource.stream in renamed:
+            old = observed.objects.get(Id(renamed[resource.stream], resource.name))
+            found = replace(old, stream=resource.stream) if old else None  # it is carried with its stream
         change = decider.wanted(resource, found)
         if change:
             changes.append(change)
+            if change.action == "move" and change.found and change.found.stream != change.id.stream:
+                renamed[change.id.stream] = change.found.stream
             if change.action == "replace" and change.kind is not CONSUMER:
                 replaced.add(change.id.stream)
         if found and resource.off:
@@ -77,7 +83,9 @@ def questions(desired: Desired, observed: Observed, *, account: str) -> Iterator
 def _orphans(wanted: tuple[Resource, ...], observed: Observed, owner: str) -> Iterator[Found]:
     """Yield what this owner applied once and the values no longer name."""
     named = {resource.id for resource in wanted}
-    named |= {Id(each.kind.prefix + each.renamed_from) for each in wanted if each.renamed_from}
+    old = {each.stream: each.kind.prefix + each.renamed_from for each in wanted if each.renamed_from}
+    named |= {Id(each) for each in old.values()}
+    named |= {Id(old[each.stream], each.name) for each in wanted if each.kind is CONSUMER and each.stream in old}
     for found in observed.objects.values():
         applied = found.applied
         if applied and applied.owner == owner and found.id not in named:

@@ -11,6 +11,9 @@ from contract import consumer, filled, found, stream
 from natsmith.adapters.server import Config, Refused, Server
 from natsmith.model.units import NANOS
 
+V2_14 = 4
+"""The API level from which on a consumer can be reset."""
+
 
 async def test_a_created_consumer_is_found_as_it_was_answered(server: Server) -> None:
     await filled(server, "S.a", "S.b")
@@ -198,3 +201,51 @@ async def test_one_consumer_is_read_alone(server: Server) -> None:
     assert (await server.consumer("S", made.name)) is not None
     assert await server.consumer("S", "other") is None
     assert await server.consumer("nowhere", made.name) is None
+
+
+async def test_a_paused_consumer_shows_until_when_and_goes_on_when_it_is_told_to(server: Server) -> None:
+    await filled(server, "S.a")
+    before = await server.put_consumer("S", consumer(), verb="create")
+
+    await server.pause_consumer("S", "c", "2099-01-01T00:00:00Z")
+    (paused,) = await server.consumers("S")
+    assert paused.config["pause_until"] == "2099-01-01T00:00:00Z"
+
+    await server.pause_consumer("S", "c", "")
+    (info,) = await server.consumers("S")
+    assert (None, before.created, 1) == (info.config.get("pause_until"), info.created, info.pending)
+
+
+async def test_pausing_a_consumer_that_is_gone_is_no_error(server: Server) -> None:
+    await filled(server)
+
+    await server.pause_consumer("S", "c", "2099-01-01T00:00:00Z")
+    await server.pause_consumer("nowhere", "c", "")
+    assert await server.consumers("S") == []
+
+
+async def test_a_consumer_goes_on_where_it_is_reset_to_with_its_configuration_as_it_was(server: Server) -> None:
+    if (await server.account()).level < V2_14:
+        pytest.skip("a server before 2.14 does not answer")
+    await filled(server, "S.a", "S.a", "S.a")
+    before = await server.put_consumer("S", consumer(), verb="create")
+
+    await server.reset_consumer("S", "c", 3)
+    info = await server.consumer("S", "c")
+    assert info is not None
+    assert (before.config["deliver_policy"], before.created, 2) == (
+        info.config["deliver_policy"],
+        info.created,
+        info.delivered,
+    )
+
+
+async def test_a_consumer_of_what_is_new_is_reset_to_nowhere(server: Server) -> None:
+    if (await server.account()).level < V2_14:
+        pytest.skip("a server before 2.14 does not answer")
+    await filled(server, "S.a")
+    await server.put_consumer("S", consumer(deliver_policy="new"), verb="create")
+
+    with pytest.raises(Refused) as refused:
+        await server.reset_consumer("S", "c", 1)
+    assert refused.value.code == 10204

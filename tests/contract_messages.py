@@ -151,3 +151,63 @@ async def test_nobody_may_count_in_a_work_queue_or_in_nothing(server: Server) ->
 
     assert await server.count_since("S", "2020-01-01T00:00:00Z") is None
     assert await server.count_since("T", "2020-01-01T00:00:00Z") is None
+
+
+async def test_a_message_that_is_deleted_leaves_a_gap(server: Server) -> None:
+    """The gap is named where it is asked for; what comes next has the next sequence."""
+    await filled(server, "S.a", "S.b", "S.c", "S.d")
+
+    await server.delete_message("S", 2)
+    await server.delete_message("S", 3)
+    info = await server.stream("S", gaps=True)
+    assert info is not None
+    assert (2, 1, 4, 2, frozenset({2, 3})) == (
+        info.messages,
+        info.first_sequence,
+        info.last_sequence,
+        info.deleted,
+        info.gaps,
+    )
+    assert frozenset() == (await found(server)).gaps
+    assert await server.publish("S.e", b"") == 5
+
+
+async def test_what_is_deleted_at_the_beginning_is_no_gap(server: Server) -> None:
+    await filled(server, "S.a", "S.b", "S.c")
+
+    await server.delete_message("S", 1)
+    info = await server.stream("S", gaps=True)
+    assert info is not None
+    assert (2, frozenset()) == (info.first_sequence, info.gaps)
+
+
+async def test_deleting_a_message_that_is_gone_is_no_error(server: Server) -> None:
+    await filled(server, "S.a", "S.b")
+
+    for _ in range(2):
+        await server.delete_message("S", 1)
+    await server.delete_message("S", 99)
+    await server.delete_message("nowhere", 1)
+    assert (await found(server)).messages == 1
+
+
+async def test_a_stream_may_deny_that_messages_are_deleted(server: Server) -> None:
+    await filled(server, "S.a", deny_delete=True)
+
+    with pytest.raises(Refused) as refused:
+        await server.delete_message("S", 1)
+    assert refused.value.code == 10057
+
+
+async def test_a_relay_that_nobody_asks_passes_nothing_on(server: Server) -> None:
+    """It may be told to hold, where to pass on, and to rest, in any order; and it disturbs nobody."""
+    await filled(server, "S.a")
+    await server.create_stream(stream("T"))
+
+    async with server.relay("S", through="T") as relay:
+        relay.hold()
+        await relay.to("T")
+        relay.rest()
+        await relay.to("S")
+        assert relay.passed == 0
+    assert (await found(server)).messages == 1

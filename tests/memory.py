@@ -269,6 +269,9 @@ class Silent:
     def rest(self) -> None:
         """Go on with nothing."""
 
+    async def end(self) -> None:
+        """End nothing."""
+
 
 def _refuse_shared(call: str, mine: list[str], theirs: list[str]) -> None:
     if theirs and ">" in mine:

@@ -8,6 +8,8 @@ code does not, since a busy machine is no mistake of the code.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +21,10 @@ ROOT = HERE.parent.parent
 # Run as a script, it has to find the other tests' modules itself.
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
-from bench.timing import Pairs, Ran, run, server  # noqa: E402  (the path is only known by now)
+from bench.moves import FULL as GIBIBYTE  # noqa: E402  (the path is only known by now)
+from bench.moves import SMALL, WAYS, Moves  # noqa: E402
+from bench.table import HEAD, Row, aligned, say, seconds  # noqa: E402
+from bench.timing import Pairs, Ran, run, server  # noqa: E402
 
 PYTHON = Path(sys.executable)
 NATSMITH = PYTHON.parent / "natsmith"
@@ -30,36 +35,6 @@ LINEAR = 1.3
 """Above this a cost per object has grown."""
 
 Command = Sequence[str | Path]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    number: float
-    what: str
-    target: float | None
-    """None: for information."""
-
-    ours: str
-    other: str
-    at_least: bool = False
-    """Whether the target is a floor and not a ceiling."""
-
-    unit: str = ""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """What stands in the columns."""
-        number = f"{self.number:.0f}{self.unit}" if self.number >= 10 else f"{self.number:.2f}{self.unit}"
-        if self.target is None:
-            return number, "", "", self.what, self.ours, self.other
-        missed = self.number < self.target if self.at_least else self.number > self.target
-        sign = ">=" if self.at_least else "<="
-        return number, f"{sign} {self.target:.3g}", "over" if missed else "", self.what, self.ours, self.other
-
-
-HEAD = ("ratio", "target", "", "", "natsmith", "beside it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +139,6 @@ def rows(bench: Bench) -> list[Row]:
     many = bench.creation(MANY, runs.many, in_memory=True)
     say(f"no-op on {MANY:,}")
     noop_many, _ = bench.noop(MANY)
-    say("")
     return [
         _row(disk, f"create {FEW:,} buckets", 1.25, script),
         _row(few, f"create {FEW:,} buckets, server's files in memory", 1.25, script),
@@ -173,8 +147,8 @@ def rows(bench: Bench) -> list[Row]:
             loop / noop.our_seconds,
             "a process per bucket against one no-op",
             20,
-            _seconds(noop.our_seconds),
-            f"{_seconds(loop)} scaled from {runs.loop} processes",
+            seconds(noop.our_seconds),
+            f"{seconds(loop)} scaled from {runs.loop} processes",
             at_least=True,
         ),
         _row(many, f"create {MANY:,} buckets", None, script),
@@ -187,7 +161,7 @@ def rows(bench: Bench) -> list[Row]:
 
 
 def _row(pairs: Pairs, what: str, target: float | None, other: str) -> Row:
-    return Row(pairs.ratio, what, target, _seconds(pairs.our_seconds), f"{_seconds(pairs.other_seconds)} {other}")
+    return Row(pairs.ratio, what, target, seconds(pairs.our_seconds), f"{seconds(pairs.other_seconds)} {other}")
 
 
 def _growth(few: Pairs, many: Pairs, what: str) -> Row:
@@ -206,38 +180,23 @@ def _growth(few: Pairs, many: Pairs, what: str) -> Row:
     )
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def say(what: str) -> None:
-    """Show on a terminal what is going on."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
-
-
-def aligned(cells: Sequence[Sequence[str]]) -> str:
-    """Return lines with columns; numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = (0, 4)
-    lines = (
-        "  ".join(
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def main() -> int:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description="Speed and memory of natsmith against bare scripts.")
     parser.add_argument("--quick", action="store_true", help="fewer runs, rougher numbers")
-    runs = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--only", choices=("objects", "moves"), help="only a part of the rows")
+    options = parser.parse_args()
+    # A quick look at everything, moves of a few values included, wherever it is called from.
+    quick = options.quick or bool(os.environ.get("BENCH_SMALL"))
     with tempfile.TemporaryDirectory(prefix="natsmith-bench-") as home:
-        found = rows(Bench(Path(home), runs))
+        found = [] if options.only == "moves" else rows(Bench(Path(home), QUICK if quick else FULL))
+        moves = Moves(SMALL if quick else GIBIBYTE, Path(home))
+        if options.only != "objects":
+            found += asyncio.run(moves.rows(say))
+    say("")
     print(aligned([HEAD, *(row.cells for row in found)]))
+    if moves.ways:
+        print(aligned([WAYS, *moves.ways], right=(1,)))
     return 0
 
 

@@ -39,14 +39,17 @@ def server(*, in_memory: bool) -> Iterator[str]:
         yield embedded.url
 
 
+def clean(url: str) -> dict[str, str]:
+    """Return an environment in which neither the caller's connection nor a context of the nats CLI has a say."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NATS_", "XDG_"))}
+    return kept | {"NATS_URL": url, "HOME": os.devnull}
+
+
 def run(command: Sequence[str | Path], url: str) -> Ran:
     """Run *command* against the server at *url*; one that fails ends the benchmark."""
-    # Neither the caller's connection nor a context of the nats CLI may have a say.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("NATS_", "XDG_"))}
-    environment |= {"NATS_URL": url, "HOME": os.devnull}
     began = time.perf_counter()
     # The commands are written in run.py.
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=clean(url), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         errors = process.stderr.read() if process.stderr else b""
         # Popen's own wait() tells nothing about memory.
         _, status, usage = os.wait4(process.pid, 0)

@@ -174,7 +174,12 @@ EVERYTHING = [
     "create stream GONE: keeps 0",
     *("create stream ANOTHER: keeps 0", "create consumer S/c: keeps 0", "create consumer S/d: keeps 0"),
     "lock free: True",
-    *("update bucket b: drops 1", "move bucket m: moves 0", "update stream S: expires 0", "replace stream ANOTHER: drops 1"),
+    *(
+        "update bucket b: drops 1",
+        "move bucket m: moves 0",
+        "update stream S: expires 0",
+        "replace stream ANOTHER: drops 1",
+    ),
     *("update consumer S/c: keeps 0", "delete stream GONE: drops 1"),
     "delete consumer S/d: keeps 0",
     *("runs remembered: 3", "objects remembered: 5", "differs: 0"),
@@ -216,7 +221,10 @@ def test_security_md_says_the_same_rights() -> None:
     text = (ROOT / "SECURITY.md").read_text().partition("## The rights that a provisioner needs")[2]
     lines = [line for line in text.splitlines() if line.startswith(("Publish", "Subscribe"))]
     first, *more, hears = [re.findall(r"`([^`]+)`", line) for line in lines]
-    published = [*(f"$JS.API.{each}" for each in first[1:]), *(each for line in more for each in line if each[0] in "$_")]
+    published = [
+        *(f"$JS.API.{each}" for each in first[1:]),
+        *(each for line in more for each in line if each[0] in "$_"),
+    ]
 
     assert sorted(PUBLISH) == sorted(published)
     assert sorted(SUBSCRIBE) == sorted([f"{INBOX}.>", *hears])

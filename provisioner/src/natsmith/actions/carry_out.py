@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 from natsmith.actions import carrying, state
-from natsmith.actions.hops import Circumstances
+from natsmith.actions.hands import Circumstances
 from natsmith.actions.lease import Lease
 from natsmith.actions.mover import Mover
 from natsmith.actions.observe import IN_FLIGHT, count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,7 @@ MIRROR_ACKS_SECONDS = 2.2
 DENIED_SECONDS = 0.3
 """A server tells within milliseconds what is not permitted; a reset of no consumer it does not answer at all."""
 
+FILTERS = ("filter_subject", "filter_subjects")
 GUARD = "natsmith_move"
 """The consumer that takes the only place of a stream which is not whole yet."""
 
@@ -118,10 +120,12 @@ async def _placed(
     """Make one consumer that goes on where it was; one that was made by a run that was killed is told again."""
     config, start = kept["config"], kept["start"]
     sequence = int(start.get("opt_start_seq", 0))
-    reset = resets and sequence > 1 and config.get("deliver_policy") == "all"
+    # A work queue has nothing but what is left to do.
+    reset = resets and not queue and sequence > 1 and config.get("deliver_policy") == "all"
     if there is None:
         held = copies.carried(config, {} if reset or queue else start)
-        held |= {"pause_until": await _soon(server, stream)}
+        # Before it is told where to go on, it may not begin: however long a run that is killed here stays away.
+        held |= {"pause_until": FAR if reset else await _soon(server, stream)}
         try:
             there = await server.put_consumer(stream, held, verb="create")
         except Refused as refusal:
@@ -133,26 +137,29 @@ async def _placed(
         return
     if reset and not there.handed_out and there.delivered < sequence - 1:
         await server.reset_consumer(stream, there.name, sequence)
-    if resets or not queue or kept.get("paused"):
-        await server.pause_consumer(stream, there.name, kept.get("paused", ""))  # else it waits until worked_off
+    await server.pause_consumer(stream, there.name, kept.get("paused", ""))
 
 
 async def worked_off(server: Server, record: Record) -> None:
     """Remove from what becomes a work queue what its workers have acknowledged; a queue would not have it any more.
 
-    Nor would a stream by interest, where servers before 2.14 leave what was acknowledged before it became one.
+    That is before its consumers are made: a purge by subject moves one that has several filters.
     """
-    if record.final.get("retention") == "interest":
-        lowest = min((each.ack_floor for each in await durables(server, record.home)), default=0)
-        if lowest:
-            await server.purge_stream(record.home, before=lowest + 1)
-    if record.final.get("retention") != "workqueue" or record.original.get("retention") == "workqueue":
+    if not record.becomes_queue:
         return
     for each in record.positions.values():
         config, start = each["config"], each["start"]
         filters = config.get("filter_subjects") or [config.get("filter_subject") or ""]
         for subject in filters if start.get("opt_start_seq") else ():
             await server.purge_stream(record.home, subject=subject, before=start["opt_start_seq"])
+
+
+async def let_go(server: Server, record: Record) -> None:
+    """Remove what all consumers of a stream by interest have acknowledged before it is one: old servers leave it there."""
+    if record.final.get("retention") == "interest":
+        lowest = min((each.ack_floor for each in await durables(server, record.home)), default=0)
+        if lowest:
+            await server.purge_stream(record.home, before=lowest + 1)
 
 
 async def _more_room(server: Server, stream: str) -> None:
@@ -177,14 +184,16 @@ async def counted(server: Server, record: Record) -> None:
 
     They do when their filters change. Taking all filters away instead would leave one deaf to new messages.
     """
-    for name in copies.carried_early(record):
+    for name, kept in copies.carried_early(record).items():
         info = await server.consumer(record.home, name)
         if info is not None:
-            plain = {key: value for key, value in info.config.items() if key != "filter_subject"}
-            filters = info.config.get("filter_subjects") or [info.config["filter_subject"]]
-            more = {"filter_subjects": [*filters, parking(record.home)]}
-            await server.put_consumer(record.home, plain | more, verb="update")
-            await server.put_consumer(record.home, plain | {"filter_subjects": filters}, verb="update")
+            # From what it was, not from what it is: a run may have been killed between the two.
+            theirs = {key: kept["config"][key] for key in FILTERS if kept["config"].get(key)}
+            one = {key: value for key, value in info.config.items() if key not in FILTERS}
+            filters = theirs.get("filter_subjects") or [theirs["filter_subject"]]
+            more = one | {"filter_subjects": [*filters, parking(record.home)]}
+            await server.put_consumer(record.home, more, verb="update")
+            await server.put_consumer(record.home, one | theirs, verb="update")
 
 
 async def anew(server: Server, stream: str, config: Config, lock: Lease, *, resets: bool) -> ConsumerInfo:
@@ -237,7 +246,7 @@ async def drain_one(server: Server, stream: str, name: str) -> None:
 
 async def permitted(server: Server, record: Record, *, resets: bool) -> None:
     """Raise DecisionNeeded if one of the steps to come is not permitted: each is asked for where nothing is there."""
-    nowhere = temporary(record.home)
+    nowhere = f"natsmith_none_{secrets.token_hex(8)}"
     await server.delete_stream(nowhere)
     await server.delete_message(nowhere, 1)
     await server.pause_consumer(nowhere, "none", "")
@@ -247,7 +256,7 @@ async def permitted(server: Server, record: Record, *, resets: bool) -> None:
         lambda: server.purge_stream(nowhere, before=1),
         lambda: server.put_consumer(nowhere, {"durable_name": "none", "name": "none"}, verb="create"),
         lambda: server.publish(parking(record.source), b""),
-        lambda: server.publish(parking(nowhere), b""),
+        lambda: server.publish(parking(record.carrier), b""),
     ]
     if resets:
         asked.append(lambda: asyncio.wait_for(server.reset_consumer(nowhere, "none", 1), DENIED_SECONDS))

@@ -98,6 +98,8 @@ class Move:
         if moving.stage.undoable:
             await self._each_step(self._back)
             return type(error)(f"{error}. The move was undone: everything is as it was")
+        if moving.stage is Stage.BROKEN:
+            return StoppedHalfway(f"{error}. The move cannot go on: {moving.stage.value}. Look at a new plan")
         return StoppedHalfway(
             f"{error}. The move is not over: its messages are in {moving.at}; {moving.stage.value}. "
             "Run the same command again: it goes on from there"
@@ -120,6 +122,7 @@ class Move:
         steps: dict[Stage, Callable[[], Awaitable[None]]] = {
             Stage.COPYING: self._hops.drain_and_switch_out,
             Stage.PARKED: self._hops.switch_out,
+            Stage.FORGOTTEN: self._hops.rescue,
             Stage.SWITCHED: self._hops.leave,
             Stage.AWAY: self._hops.make_anew,
             Stage.RETURNING: self._hops.switch_back,

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from natsmith.actions.hops import Circumstances, Hops
+from natsmith.actions.hands import Circumstances
+from natsmith.actions.hops import Hops
 from natsmith.actions.lease import Lease
 from natsmith.actions.move import Move
 from natsmith.actions.switching import Copied
@@ -53,7 +54,9 @@ class Mover:
                 return True
             await move.go()
             made = await self._server.stream(begun.home)
-            if made and ours and not copies.same_make(made.config, dict(begun.final)):
+            if made is None:
+                raise StoppedHalfway("somebody deleted it while it was moved: look at a new plan")
+            if ours and not copies.same_make(made.config, dict(begun.final)):
                 raise StoppedHalfway(
                     "the move that was interrupted is over, and the values changed since: run the same command again"
                 )

@@ -44,10 +44,12 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
     for moving in moves:
         objects |= _under_way(moving, streams, wanted)
     with_consumers = {each.stream for each in wanted.values() if each.kind is CONSUMER}
+    renamed = {each.kind.prefix + each.renamed_from for each in wanted.values() if each.renamed_from}
     asked = [
         each.stream
         for each in objects.values()
-        if each.consumers and (everything or each.stream in with_consumers or each.applied)
+        if each.consumers
+        and (everything or each.stream in with_consumers | renamed or each.id in wanted or each.applied)
     ]
     for consumers in await in_parallel(server.consumers, asked):
         for each in consumers:
@@ -63,7 +65,12 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
         level=limits.level,
         clustered=limits.clustered,
         own=len(own),
-        strangers=frozenset(own) - {state.STREAM, *(each.record.carrier for each in moves)},
+        strangers=frozenset(
+            info.config["name"]
+            for info in streams
+            if _is_own(info.config["name"]) and not wire.applied_of(info.config.get("metadata") or {})
+        )
+        - {state.STREAM, *(each.record.carrier for each in moves)},
         memory=limits.memory,
         storage=limits.storage,
     )

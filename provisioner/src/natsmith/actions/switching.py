@@ -61,6 +61,10 @@ class TooSlow(NatsmithError):
     code = StoppedHalfway.code
 
 
+class StandsStill(StoppedHalfway):
+    """A copy that does not grow any more."""
+
+
 async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
     """Return when *copy* has nearly everything that *source* has."""
     first, grown, reached = 0, clock(), 0.0
@@ -73,18 +77,18 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
         behind = origin.last_sequence - mirror.last_sequence
         if mirror.config.get("mirror_direct"):
             raise TooSlow(f"the server was restarted, and {copy} answers for {source}")
-        if behind < 0:
+        if behind < 0 and not await _reached(server, source, mirror.last_sequence):
             raise StoppedHalfway(f"stream {source} lost what it had: its server was restarted, and it is in memory")
         if behind <= NEAR and mirror.copying:  # one that has not begun would keep writers waiting
             return
         if mirror.last_sequence != last:
             last, grown = mirror.last_sequence, now
-        elif mirror.copying and mirror.lag == 0 and now - grown > 1 and not _has(origin, mirror.last_sequence):
+        elif mirror.copying and mirror.lag == 0 and now - grown > 1 and not _all_after(origin, mirror.last_sequence):
             return  # what comes after it was removed from the source
         if last >= first:
             reached = reached or now
         if now - grown > STALL_SECONDS:
-            raise StoppedHalfway(f"the copy {copy} stands still at {mirror.messages} of {origin.messages} messages")
+            raise StandsStill(f"the copy {copy} stands still at {mirror.messages} of {origin.messages} messages")
         if reached and now - reached > CHASE_SECONDS:
             raise StoppedHalfway(f"writers are faster than the copy {copy}: it stays {behind} messages behind")
         if until is not None and now > until:
@@ -95,8 +99,14 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
         pause = min(pause * 1.5, POLL_SECONDS[1])
 
 
-def _has(origin: StreamInfo, after: int) -> bool:
-    """Return whether a stream may have messages after a sequence: it says so only by counting."""
+async def _reached(server: Server, source: str, sequence: int) -> bool:
+    """Return whether a stream has come so far by now: its copy may have been read a moment later than itself."""
+    origin = await server.stream(source)
+    return origin is not None and origin.last_sequence >= sequence
+
+
+def _all_after(origin: StreamInfo, after: int) -> bool:
+    """Return whether all messages of a stream come after a sequence."""
     return origin.messages > 0 and origin.first_sequence > after
 
 
@@ -122,7 +132,11 @@ async def alike(server: Server, source: str, copy: str) -> None:
     if (origin.messages, origin.first_sequence) == (mirror.messages, mirror.first_sequence):
         return
     if max(origin.deleted, mirror.deleted) > MOST_GAPS:
-        return
+        if origin.config.get("retention") == "limits":
+            return
+        raise StoppedHalfway(
+            f"stream {source} has more than {MOST_GAPS} gaps: what was worked off there would come again"
+        )
     origin, mirror = await both(server, source, copy, gaps=True)
     end = min(origin.last_sequence, mirror.last_sequence)
     extra = [each for each in origin.gaps - mirror.gaps if mirror.first_sequence <= each <= end]
@@ -158,8 +172,10 @@ class Switch:
         pause = 0.0
         while True:
             info = await self.server.stream(self.copy)
-            if info and info.last_sequence >= mark:
+            if info and info.last_sequence == mark:
                 return
+            if info and info.last_sequence > mark:
+                raise StoppedHalfway(f"stream {self.source} counts anew: its server was restarted, and it is in memory")
             if clock() > until:
                 raise TooSlow(
                     f"the last messages of {self.source} did not reach {self.copy} within {SWITCH_SECONDS:g} s"

@@ -18,6 +18,9 @@ ONLY_PROMOTED = (
 )
 """What a mirror may not have, or what would be done twice: tests/live/test_facts_moves.py."""
 
+LONGEST_RECORD = 100 * 1024
+"""A server takes 128 KiB of metadata for a stream."""
+
 LIMITS = ("max_msgs", "max_bytes", "max_msg_size", "max_msgs_per_subject", "discard", "no_ack")
 
 
@@ -131,6 +134,11 @@ def same_make(config: Config, final: Config) -> bool:
     return make(config) == make(final)
 
 
+def too_long(record: Record) -> bool:
+    """Return whether a record does not fit where it has to stand, beside what else stands there."""
+    return len(json.dumps(record.as_json())) > LONGEST_RECORD
+
+
 def record_of(info: StreamInfo | None) -> Record | None:
     """Return what a stream remembers of a move."""
     text = own_metadata(info.config).get(METADATA) if info else None
@@ -174,7 +182,8 @@ def _stage(record: Record, source: StreamInfo | None, carrier: StreamInfo | None
         return Stage.FINISHING if ended else Stage.BROKEN
     if carrier.config.get("mirror"):
         if there is None:
-            return Stage.BROKEN
+            forgotten = source is None and record.original.get("storage") == "memory"
+            return Stage.FORGOTTEN if forgotten else Stage.BROKEN
         return Stage.PARKED if is_parked(there) else Stage.COPYING
     if there is not None:
         return Stage.SWITCHED
@@ -205,9 +214,10 @@ def position(info: ConsumerInfo) -> Config:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": info.ack_floor + 1}
     if not info.handed_out and info.delivered:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": info.delivered + 1}
-    if info.config.get("deliver_policy") == "new":
+    policy = info.config.get("deliver_policy")
+    if policy == "new":
         return {"deliver_policy": "by_start_time", "opt_start_time": info.created}
-    return {}
+    return {"deliver_policy": "all"} if policy in {"last", "last_per_subject"} else {}
 
 
 def carried(config: Config, start: Config) -> Config:
@@ -225,11 +235,15 @@ def carried(config: Config, start: Config) -> Config:
 
 
 def carried_early(record: Record) -> dict[str, Config]:
-    """Return the consumers that can be there before the new stream is whole: those that see no mark of a switch."""
+    """Return the consumers that can be there before the new stream is whole: those that see no mark of a switch.
+
+    None in what becomes a work queue: first goes what it would not have any more.
+    """
     return {
         name: dict(each)
         for name, each in record.positions.items()
-        if not any(sees_marks(each["config"], stream) for stream in (record.carrier, record.home))
+        if not record.becomes_queue
+        and not any(sees_marks(each["config"], stream) for stream in (record.carrier, record.home))
     }
 
 

@@ -21,8 +21,9 @@ HELD = 100_000
 class LinkRelay:
     """See ``server.Relay``."""
 
-    def __init__(self, link: Link, stream: str) -> None:
+    def __init__(self, link: Link, stream: str, listening: AsyncExitStack) -> None:
         self.passed = 0
+        self._listening = listening
         self._link, self._own = link, PREFIX + stream
         self._target = ""
         self._held: list[Heard] | None = None
@@ -42,6 +43,11 @@ class LinkRelay:
         """Pass nothing on."""
         self._target, self._held = "", None
 
+    async def end(self) -> None:
+        """Hear nothing any more."""
+        self.rest()
+        await self._listening.aclose()
+
     async def heard(self, msg: Heard) -> None:
         """Keep a request, pass it on, or leave it to the stream."""
         if self._held is not None:
@@ -58,11 +64,11 @@ class LinkRelay:
 @asynccontextmanager
 async def relayed(link: Link, stream: str, through: str) -> AsyncIterator[LinkRelay]:
     """Hear the direct gets of *stream* for a block; a user that may not repeat them is told so before it matters."""
-    relay = LinkRelay(link, stream)
     for subject in (PREFIX + through, f"{PREFIX}{through}.natsmith", f"{PREFIX}{stream}.natsmith"):
         with contextlib.suppress(NotReady):  # as long as nobody answers, it was allowed to ask
             await link.send(subject, b"{}")
     async with AsyncExitStack() as stack:
+        relay = LinkRelay(link, stream, stack)
         # By sequence, and by subject.
         for subject in (PREFIX + stream, f"{PREFIX}{stream}.>"):
             stack.push_async_callback(await link.listen(subject, relay.heard))

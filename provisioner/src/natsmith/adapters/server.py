@@ -194,6 +194,9 @@ class Relay(Protocol):
     def rest(self) -> None:
         """Pass nothing on: the stream answers itself."""
 
+    async def end(self) -> None:
+        """Hear nothing any more, so that who asks is told at once that nobody answers."""
+
 
 class Application(Protocol):
     """One account as an application's user has it, with no rights but that user's; it raises what ``Server`` raises."""

@@ -36,6 +36,9 @@ class Stage(StrEnum):
 
     COPYING = "it is being copied, and works as before"
     PARKED = "writes are refused for a moment, while the last messages are copied"
+    FORGOTTEN = (
+        "its server forgot the stream, which was in memory; the copy has what there is, and takes the writes next"
+    )
     SWITCHED = "the copy takes the writes; the old stream is about to be deleted"
     AWAY = "the copy takes the writes; the stream is about to be made anew"
     RETURNING = "the copy takes the writes, and is being copied back"
@@ -52,7 +55,7 @@ class Stage(StrEnum):
     @property
     def writes_flow(self) -> bool:
         """Whether publishers are answered."""
-        return self not in {Stage.PARKED, Stage.RETURN_PARKED, Stage.BROKEN}
+        return self not in {Stage.PARKED, Stage.RETURN_PARKED, Stage.FORGOTTEN, Stage.BROKEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,11 @@ class Record:
     def renames(self) -> bool:
         """Whether the stream gets another name, and so needs no temporary one."""
         return self.source != self.home
+
+    @property
+    def becomes_queue(self) -> bool:
+        """Whether messages were kept that a work queue would not have any more."""
+        return self.final.get("retention") == "workqueue" != self.original.get("retention")
 
     @property
     def carrier(self) -> str:

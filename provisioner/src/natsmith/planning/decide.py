@@ -139,8 +139,16 @@ class Decider:
             return replace(change, blocked=blocked)
         if resource and resource.renamed_from == "" and moving.record.source != moving.record.home == resource.stream:
             return replace(change, note="the rename that was begun is ended")
-        wanted = resource is not None and (
-            any(each.fixed for each in change.differences) or moving.record.home != moving.record.source
+        unmovable = moves.no_place(resource, found) if resource else ""
+        if unmovable:
+            return replace(
+                change, blocked=f"its move was begun and cannot go on: {unmovable}; take that away until it is over"
+            )
+        renames = moving.record.renames
+        wanted = (
+            resource is not None
+            and resource.stream == moving.record.home
+            and (renames or any(each.fixed for each in change.differences))
         )
         what = "goes on" if wanted else "is undone" if moving.stage.undoable else "is ended"
         return replace(change, note=f"a move was interrupted and {what}: {moving.stage.value}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from natsmith.model.desired import Id, Resource
 from natsmith.model.kind import Kind
-from natsmith.model.moving import parking, temporary
+from natsmith.model.moving import parking, room, temporary
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import BUCKET, CONSUMER, OBJECT_STORE, STREAM
 from natsmith.model.units import Json
@@ -67,9 +67,9 @@ def impossible(resource: Resource, found: Found, observed: Observed, named: Coll
             f"the server is {observed.version}, and one before 2.12 cannot make a copy take the place of a stream: "
             "upgrade it first"
         )
-    for name, why in NO_PLACE.items():
-        if _has(found, name) or _wants(resource, name):
-            return f"{name} is set, and {why}"
+    unmovable = no_place(resource, found)
+    if unmovable:
+        return unmovable
     if observed.level < COPIES_MARKERS and (_has(found, "markerSeconds") or _wants(resource, "markerSeconds")):
         return (
             f"the server is {observed.version}, and before 2.14 a copy stands still while markers come and go: "
@@ -78,9 +78,16 @@ def impossible(resource: Resource, found: Found, observed: Observed, named: Coll
     return _in_the_way(resource, found, observed, named) or _no_room(resource, found, observed)
 
 
+def no_place(resource: Resource, found: Found) -> str:
+    """Return which setting, as it is or as it is wanted, no copy can have."""
+    for name, why in NO_PLACE.items():
+        if _has(found, name) or _wants(resource, name):
+            return f"{name} is set, and {why}"
+    return ""
+
+
 def _in_the_way(resource: Resource, found: Found, observed: Observed, named: Collection[Id]) -> str:
-    name = temporary(resource.stream)
-    if name in observed.strangers:
+    for name in {temporary(resource.stream), room(resource.stream)} & observed.strangers:
         return f"there is a stream {name}, which natsmith did not make: delete or rename it, the name is needed"
     for other in observed.objects.values():
         if other.kind is CONSUMER or other.stream == found.stream:

@@ -1,0 +1,119 @@
+"""What the steps of a move have in common: careful hands on two streams and on the reads of one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from natsmith.actions.lease import Lease, clock
+from natsmith.actions.switching import Copied, Switch, Told, TooSlow, telling
+from natsmith.adapters import copies
+from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
+from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway
+from natsmith.log import Log
+from natsmith.model.moving import Record, parking
+
+LEFT_SECONDS = 5.0
+"""What has to be left, beside the time of a copy, when the way back begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a move has to know beside what it moves."""
+
+    resets: bool
+    """Whether a consumer can be told where to go on."""
+
+    until: float
+    """When the run has to be over, by ``lease.clock``."""
+
+
+class Hands:
+    """The hands of one move."""
+
+    def __init__(
+        self, server: Server, lock: Lease, record: Record, about: Circumstances, log: Log, copied: Copied
+    ) -> None:
+        self.server, self.lock, self.record, self.about = server, lock, record, about
+        self.log, self._copied = log, copied
+        self.relay: Relay
+        """Hears the direct gets of the source while the move goes on."""
+
+        self.refused: Refused | None = None
+        """Why the new stream could not be what was wanted, so that the old one is made again."""
+
+    @property
+    def final(self) -> Config:
+        """What the stream becomes."""
+        return dict(self.record.final)
+
+    async def unheard(self, origin: Config, change: Callable[[], Awaitable[object]]) -> None:
+        """Make a change to a mirror while its origin answers no direct gets; or it would begin to answer for it."""
+        if not origin.get("allow_direct"):
+            await change()
+            return
+        self.relay.hold()
+        await self.update(origin | {"allow_direct": False})
+        try:
+            await change()
+        finally:
+            await self.update(origin)
+            await self.relay.to(origin["name"])
+        if origin["name"] == self.record.source:
+            self.relay.rest()
+
+    async def switch(self, source: str, copy: str, live: Config, promote: Callable[[], Awaitable[None]]) -> None:
+        switch = Switch(self.server, self.lock, source, copy, live)
+        self.step("park", stream=source)
+        try:
+            await switch.run(promote)
+        except (TooSlow, Refused, DecisionNeeded, StoppedHalfway, asyncio.CancelledError):
+            # Writers wait: before anything else they are let in again, unless the copy has taken over after all.
+            with contextlib.suppress(Refused, NatsmithError):
+                if (await self.stream(copy)).config.get("mirror"):
+                    self.step("unpark", stream=source)
+                    await self.let_in(live)
+                    await self.relay.to(source)
+            raise
+        self.log.info("move.switched", of=self.record.home, to=copy, pause_ms=round(switch.pause * 1000, 1))
+
+    async def let_in(self, live: Config) -> None:
+        """Make a stream what it was before it was parked; the mark goes first, or it would take somebody's place."""
+        with contextlib.suppress(Refused):  # a stream may forbid it
+            await self.server.purge_stream(live["name"], subject=parking(live["name"]))
+        await self.update(live)
+
+    async def direct_again(self) -> None:
+        """Let the source answer direct gets again, if a run was killed in the moment that it did not."""
+        source = await self.stream(self.record.source)
+        if self.record.original.get("allow_direct") and not source.config.get("allow_direct"):
+            await self.update(dict(self.record.original))
+
+    async def stream(self, name: str) -> StreamInfo:
+        info = await self.server.stream(name)
+        if info is None:
+            raise StoppedHalfway(f"stream {name} was deleted by somebody else meanwhile: look at a new plan")
+        return info
+
+    async def update(self, config: Config) -> None:
+        self.lock.check()
+        await self.server.update_stream(copies.as_request(config))
+
+    def step(self, step: str, **fields: object) -> None:
+        self.lock.check()
+        self.log.info("move.step", of=self.record.home, step=step, **fields)
+
+    def told_of(self, source: str, copy: str) -> Told:
+        return telling(self.log, self._copied, self.record.home, source, copy)
+
+    def in_time(self, seconds: float) -> None:
+        """Raise before the point of no return if the way back would not fit in what is left of the time."""
+        left = self.about.until - clock()
+        need = LEFT_SECONDS if self.record.renames else LEFT_SECONDS + 1.5 * seconds
+        if left < need:
+            raise DecisionNeeded(
+                f"copying took {seconds:.0f} s, and of the time that the run may take {left:.0f} s are left, which is too "
+                "little to copy back: allow more time"
+            )

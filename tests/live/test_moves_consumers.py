@@ -233,3 +233,16 @@ async def test_a_plan_says_what_each_consumer_sees(server: JetStream, nats_conne
     told = " ".join(change.seen)
     assert "consumer c goes on at its ack floor" in told
     assert "6 pending, and of 4 unacknowledged" in told
+
+
+async def test_a_consumer_that_an_operator_paused_stays_paused(
+    server: JetStream, nats_connection: nats.aio.client.Client
+) -> None:
+    """The pause of the move is not theirs, and does not end theirs."""
+    await applied(server, memory(consumers={"c": {}}))
+    await published(nats_connection, 1, 5)
+    await server.pause_consumer("S", "c", "2099-01-01T00:00:00Z")
+
+    await applied(server, file(consumers={"c": {}}))
+
+    assert "2099-01-01T00:00:00Z" == (await the(server)).config.get("pause_until")

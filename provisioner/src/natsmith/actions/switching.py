@@ -79,18 +79,20 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
             raise TooSlow(f"the server was restarted, and {copy} answers for {source}")
         if behind < 0 and not await _reached(server, source, mirror.last_sequence):
             raise StoppedHalfway(f"stream {source} lost what it had: its server was restarted, and it is in memory")
-        if behind <= NEAR and mirror.copying:  # one that has not begun would keep writers waiting
+        near = behind <= NEAR and mirror.copying  # one that has not begun would keep writers waiting
+        if near and not mirror.catching_up:  # a replica that is behind would answer direct gets as soon as it may
             return
         if mirror.last_sequence != last:
             last, grown = mirror.last_sequence, now
-        elif mirror.copying and mirror.lag == 0 and now - grown > 1 and not _all_after(origin, mirror.last_sequence):
-            return  # what comes after it was removed from the source
+        elif not mirror.catching_up and _no_more(origin, mirror) and now - grown > 1:
+            return
         if last >= first:
             reached = reached or now
-        if now - grown > STALL_SECONDS:
+        if now - grown > STALL_SECONDS and not near:
             raise StandsStill(f"the copy {copy} stands still at {mirror.messages} of {origin.messages} messages")
         if reached and now - reached > CHASE_SECONDS:
-            raise StoppedHalfway(f"writers are faster than the copy {copy}: it stays {behind} messages behind")
+            why = "one of its replicas is" if near else f"writers are faster than it, {behind} messages"
+            raise StoppedHalfway(f"the copy {copy} does not catch up: {why} behind")
         if until is not None and now > until:
             raise StoppedHalfway(
                 f"the copy {copy} has {mirror.messages} of {origin.messages} messages, and time is over"
@@ -105,9 +107,10 @@ async def _reached(server: Server, source: str, sequence: int) -> bool:
     return origin is not None and origin.last_sequence >= sequence
 
 
-def _all_after(origin: StreamInfo, after: int) -> bool:
-    """Return whether all messages of a stream come after a sequence."""
-    return origin.messages > 0 and origin.first_sequence > after
+def _no_more(origin: StreamInfo, mirror: StreamInfo) -> bool:
+    """Return whether a mirror that is behind waits for nothing: what comes after it was removed from its origin."""
+    all_after = origin.messages > 0 and origin.first_sequence > mirror.last_sequence
+    return mirror.copying and mirror.lag == 0 and not all_after
 
 
 async def both(server: Server, source: str, copy: str, *, gaps: bool = False) -> tuple[StreamInfo, StreamInfo]:

@@ -58,6 +58,7 @@ def account(answer: Answer, *, version: str, clustered: bool) -> Account:
 def stream(answer: Answer) -> StreamInfo:
     """Return a stream from ``STREAM.INFO``, ``CREATE``, ``UPDATE`` or one entry of ``LIST``."""
     state = answer["state"]
+    replicas = (answer.get("cluster") or {}).get("replicas") or []
     first = state.get("first_ts", NEVER)
     return StreamInfo(
         config=answer["config"],
@@ -70,6 +71,7 @@ def stream(answer: Answer) -> StreamInfo:
         consumers=state.get("consumer_count", 0),
         deleted=state.get("num_deleted", 0),
         gaps=frozenset(state.get("deleted") or ()),
+        catching_up=sum(1 for each in replicas if not each.get("current") and not each.get("offline")),
         copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),

@@ -72,6 +72,9 @@ class StreamInfo:
     lag: int | None = None
     """For a mirror: how many messages it is behind, as far as it knows."""
 
+    catching_up: int = 0
+    """How many of its replicas are there and do not have everything yet."""
+
     copying: bool = False
     """For a mirror: whether it has begun."""
 

@@ -138,6 +138,8 @@ async def halted(
     """Apply *document* in a process that stands still at a step; what is given lets it go on to its end."""
     process = await _process(connection, document, signal.SIGSTOP, step, nth)
     try:
+        # It says so before it does: let go on too early, it would stand still for good.
+        await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
 
         async def go_on() -> None:
             process.send_signal(signal.SIGCONT)

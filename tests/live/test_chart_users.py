@@ -146,8 +146,6 @@ async def test_permissions_allow_nothing_else(running: Installed, act: Act, even
         publish("$KV.carts.x"),
         publish("orders.new"),
         publish("$JS.ACK.x"),
-        publish("$JS.API.STREAM.MSG.DELETE.KV_carts"),
-        publish("$JS.API.DIRECT.GET.KV_carts"),
         publish("$JS.API.CONSUMER.MSG.NEXT.KV_carts.c"),
         publish("$JS.API.STREAM.SNAPSHOT.KV_carts"),
         publish("$SYS.REQ.SERVER.PING"),

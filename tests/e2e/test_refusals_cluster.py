@@ -48,7 +48,7 @@ async def test_a_secret_that_is_not_there_is_refused_at_once(release: MakeReleas
     assert 0 != ran.code
     assert where in ran.text
     assert (
-        "create it first, with _SYS.sys.conf, app.provisioner.conf, app.provisioner.password, app.app.conf" in ran.text
+        "create it first, with _SYS.sys.conf, app.provisioner.conf, app.app.conf, app.provisioner.password" in ran.text
     )
     assert [] == dev.namespace.all("pods")
     healed(dev)

@@ -19,6 +19,7 @@ from chaos.scenario import Scenario
 from chaos.servers import Site
 from chaos.traffic import Traffic
 from chaos.watching import Watching, Worker, missing
+from natsmith.errors import Exit
 
 ATTEMPTS = 6
 WARM, AFTER = 0.25, 0.15
@@ -84,7 +85,10 @@ class Run:
 
     async def prepare(self) -> None:
         """Create the object with natsmith and fill it."""
-        ran = await self.natsmith.run("apply", "-f", self.values(moved=False), "--timeout", "40")
+        words = ("apply", "-f", self.values(moved=False), "--timeout", "40")
+        ran = await self.natsmith.run(*words)
+        if ran.code == Exit.NOT_READY:  # a cluster that has just begun elects leaders
+            ran = await self.natsmith.run(*words)
         if ran.code:
             raise RuntimeError(f"the values before the move could not be applied: {ran.tail}")
         plan = self._messages()

@@ -165,6 +165,9 @@ def main() -> int:
     parser.add_argument(
         "--control", action="store_true", help="the same runs without a move: the servers by themselves"
     )
+    parser.add_argument(
+        "--tolerate", type=int, default=0, help="how many failed runs, all of them told, end with 0 all the same (0)"
+    )
     parser.add_argument("--self-test", action="store_true", help="does the harness see what is wrong?")
     given = parser.parse_args()
     # Who is asked to end ends its workers, and they their servers.
@@ -195,7 +198,7 @@ def main() -> int:
     if given.only is not None:
         for report in reports:
             print(f"{report.scenario}\n{report.text}")
-    return 1 if any(report.violations for report in reports) else 0
+    return 1 if sum(bool(report.violations) for report in reports) > given.tolerate else 0
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ async def main():
                 print(json.dumps({"refused": repr(error)}), flush=True)
                 await asyncio.sleep(0.001)
         print(json.dumps({"key": key, "number": number, **ack}), flush=True)
-    await client.close()
+    await (await stop.next_msg()).respond(b"")
+    await client.drain()
 
 asyncio.run(main())
 """
@@ -73,8 +74,7 @@ def sets(storage: str) -> list[str]:
 async def stopped(release: Release) -> list[Manifest]:
     """Tell the writer to stop, and return what it was acknowledged, in order."""
     async with release.client() as client:
-        await client.publish("stop", b"")
-        await client.flush()
+        await client.request("stop", timeout=10)
     release.namespace.wait("pod/writer", "jsonpath={.status.phase}=Succeeded")
     lines = [json.loads(line) for line in release.namespace.kubectl("logs", "writer").out.splitlines()]
     return [line for line in lines if "seq" in line]

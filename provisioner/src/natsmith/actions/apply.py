@@ -22,6 +22,7 @@ from natsmith.model.desired import Desired
 from natsmith.model.observed import Observed
 from natsmith.model.outcome import Holder, Outcome, Past
 from natsmith.model.resources import CONSUMER
+from natsmith.model.units import write_time
 from natsmith.planning import moves
 from natsmith.planning.check import check_against
 from natsmith.planning.plan import plan
@@ -208,4 +209,4 @@ def who() -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return write_time(datetime.now(UTC).replace(microsecond=0))

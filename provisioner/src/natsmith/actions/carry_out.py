@@ -18,7 +18,7 @@ from natsmith.adapters.wire import STARTS
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.change import Change, Plan
-from natsmith.model.desired import Desired, Resource
+from natsmith.model.desired import Desired, Id, Resource
 from natsmith.model.moving import temporary
 from natsmith.model.observed import Observed
 from natsmith.model.resources import CONSUMER
@@ -54,7 +54,7 @@ class Run:
         until: float,
     ) -> None:
         self.server, self.lock, self.plan, self.progress = server, lock, made, progress
-        self.desired, self.observed, self.log = desired, observed, log
+        self.desired, self.observed = desired, observed
         self._around = Circumstances(resets=observed.level >= moves.RESETS, until=until)
         self._mover = Mover(server, lock, made.owner, self._around, log, progress.copied)
         self._moved: set[str] = set()
@@ -145,7 +145,7 @@ class Run:
         config = wire.encode(wanted, self.plan.owner)
         if wanted.kind is CONSUMER:
             # A stand-in of it knows where it was, if somebody was killed while making it anew.
-            if await self.server.consumer(wanted.stream, temporary(wanted.name)):
+            if Id(wanted.stream, temporary(wanted.name)) in self.observed.objects:
                 await self._anew(wanted, config)
             else:
                 self._keep(await self.server.put_consumer(wanted.stream, config, verb="create"), config, wanted)
@@ -165,10 +165,7 @@ class Run:
         if info is None:
             raise StoppedHalfway(f"{change.title} was deleted by somebody else meanwhile: run the same command again")
         await self._recheck(change, info)
-        applied = change.found.applied if change.found else None
-        dropped = set(applied.config if applied else ()) - set(wanted.config)
-        consents = (applied.consents if applied else 0) + bool(change.consent)
-        config = wire.encode(wanted, self.plan.owner, info.config, dropped, consents=consents)
+        config = wire.encode_change(change, self.plan.owner, info.config)
         self.lock.check()  # the reading took time, and the lease may have run out in it
         echo: StreamInfo | ConsumerInfo
         if wanted.kind is CONSUMER:

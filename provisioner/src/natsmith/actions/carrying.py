@@ -12,10 +12,10 @@ from natsmith.actions.lease import Lease, clock
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server
-from natsmith.adapters.wire import STARTS
+from natsmith.adapters.wire import STARTS, filters
 from natsmith.errors import NotReady, StoppedHalfway
 from natsmith.model.moving import Record, parking, temporary
-from natsmith.model.units import parse_time
+from natsmith.model.units import parse_time, write_time
 
 DRAIN_SECONDS = 5.0
 """How long acknowledgements of what was handed out are waited for; what comes later is handed out twice."""
@@ -44,18 +44,25 @@ async def durables(server: Server, stream: str) -> list[ConsumerInfo]:
 
 async def drain(server: Server, stream: str, lock: Lease) -> None:
     """Pause the consumers of a stream and wait for what is under way to be acknowledged."""
-    found = await durables(server, stream)
-    if not found:
-        return
     lock.check()
+    if not await _drained(server, stream, lambda: durables(server, stream)):
+        return
+    info = await server.stream(stream)
+    if info and info.config.get("retention") == "interest":
+        await asyncio.sleep(MIRROR_ACKS_SECONDS)
+
+
+async def _drained(server: Server, stream: str, ask: Callable[[], Awaitable[list[ConsumerInfo]]]) -> list[ConsumerInfo]:
+    """Pause the consumers that *ask* tells of, wait a while for their acknowledgements, and return them as they are then."""
+    found = await ask()
+    if not found:
+        return []
     await paused(server, stream, found)
     until = clock() + DRAIN_SECONDS
     while any(each.ack_pending for each in found) and clock() < until:
         await asyncio.sleep(0.05)  # acknowledgements are announced to nobody but their stream
-        found = await durables(server, stream)
-    info = await server.stream(stream)
-    if info and info.config.get("retention") == "interest":
-        await asyncio.sleep(MIRROR_ACKS_SECONDS)
+        found = await ask()
+    return found
 
 
 async def paused(server: Server, stream: str, consumers: Iterable[ConsumerInfo]) -> None:
@@ -69,13 +76,13 @@ async def _soon(server: Server, stream: str) -> str:
     """Return a time soon, by the server's clock."""
     info = await server.stream(stream)
     now = parse_time(info.now) if info and info.now else datetime.now(UTC)
-    return (now + timedelta(seconds=PAUSE_SECONDS)).isoformat().replace("+00:00", "Z")
+    return write_time(now + timedelta(seconds=PAUSE_SECONDS))
 
 
 async def positions(server: Server, stream: str) -> dict[str, Config]:
     """Return each durable's configuration, where it goes on under ``start``, and how long somebody has it paused."""
     found = await durables(server, stream)
-    soon = await _soon(server, stream)
+    soon = await _soon(server, stream) if found else ""  # nobody can write while this is read
     return {
         each.name: {
             "config": _plain(each.config),
@@ -149,8 +156,7 @@ async def worked_off(server: Server, record: Record) -> None:
         return
     for each in record.positions.values():
         config, start = each["config"], each["start"]
-        filters = config.get("filter_subjects") or [config.get("filter_subject") or ""]
-        for subject in filters if start.get("opt_start_seq") else ():
+        for subject in (filters(config) or [""]) if start.get("opt_start_seq") else ():
             await server.purge_stream(record.home, subject=subject, before=start["opt_start_seq"])
 
 
@@ -190,8 +196,7 @@ async def counted(server: Server, record: Record) -> None:
             # From what it was, not from what it is: a run may have been killed between the two.
             theirs = {key: kept["config"][key] for key in FILTERS if kept["config"].get(key)}
             one = {key: value for key, value in info.config.items() if key not in FILTERS}
-            filters = theirs.get("filter_subjects") or [theirs["filter_subject"]]
-            more = one | {"filter_subjects": [*filters, parking(record.home)]}
+            more = one | {"filter_subjects": [*filters(theirs), parking(record.home)]}
             await server.put_consumer(record.home, more, verb="update")
             await server.put_consumer(record.home, one | theirs, verb="update")
 
@@ -204,10 +209,13 @@ async def anew(server: Server, stream: str, config: Config, lock: Lease, *, rese
     name, stand_in = config["durable_name"], temporary(config["durable_name"])
     info = await server.stream(stream)
     queue = info is not None and info.config.get("retention") == "workqueue"
+
+    async def itself() -> list[ConsumerInfo]:
+        found = await server.consumer(stream, name)
+        return [found] if found else []
+
+    await _drained(server, stream, itself)
     old = await server.consumer(stream, name)
-    if old is not None:
-        await drain_one(server, stream, name)
-        old = await server.consumer(stream, name)
     if old is not None and not queue:
         lock.check()
         await server.delete_consumer(stream, stand_in)
@@ -230,18 +238,6 @@ async def anew(server: Server, stream: str, config: Config, lock: Lease, *, rese
     if made is None:
         raise StoppedHalfway(f"consumer {name} was deleted by somebody else meanwhile")
     return made
-
-
-async def drain_one(server: Server, stream: str, name: str) -> None:
-    """Pause one consumer and wait for what is under way to be acknowledged."""
-    found = await server.consumer(stream, name)
-    await paused(server, stream, [found] if found else [])
-    until = clock() + DRAIN_SECONDS
-    while clock() < until:
-        info = await server.consumer(stream, name)
-        if info is None or not info.ack_pending:
-            return
-        await asyncio.sleep(0.05)  # as above
 
 
 async def permitted(server: Server, record: Record, *, resets: bool) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from natsmith.actions.hops import Hops
 from natsmith.actions.switching import TooSlow
 from natsmith.adapters import copies
-from natsmith.adapters.server import Config, Refused
+from natsmith.adapters.server import Refused
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.model.moving import Moving, Stage
 
@@ -30,11 +30,6 @@ class Move:
     def __init__(self, hops: Hops) -> None:
         self._hops = hops
         self._begun = self._giving_up = False
-
-    @property
-    def final(self) -> Config:
-        """What the stream became."""
-        return self._hops.final
 
     async def go(self) -> None:
         """Go to the end."""

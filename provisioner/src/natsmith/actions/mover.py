@@ -12,14 +12,14 @@ from natsmith.actions.lease import Lease
 from natsmith.actions.move import Move
 from natsmith.actions.switching import Copied
 from natsmith.adapters import copies, wire
-from natsmith.adapters.server import Config, Server, StreamInfo
+from natsmith.adapters.server import Server, StreamInfo
 from natsmith.errors import StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.change import Change
-from natsmith.model.desired import Resource
 from natsmith.model.moving import Record
 from natsmith.model.observed import Found
 from natsmith.model.resources import BUCKET
+from natsmith.planning import moves
 
 Recheck = Callable[[Change, StreamInfo], Awaitable[None]]
 """Raises if an object changed since the plan so that nobody agreed to what would happen now."""
@@ -41,15 +41,13 @@ class Mover:
         async with self._one:
             moving = found.moving
             begun = moving.record if moving else await self._to_begin(change, found, recheck)
-            renamed = begun.source != begun.home
-            ours = wanted if wanted and wanted.stream == begun.home else None
+            ours = wanted is not None and wanted.stream == begun.home
             if ours:
-                begun = replace(begun, final=self._final(change, ours, begun))
-            elif not renamed:
+                begun = replace(begun, final=wire.encode_change(change, self._owner, dict(begun.original)))
+            elif not begun.renames:
                 begun = replace(begun, final=begun.original)
             move = Move(Hops(self._server, self._lock, begun, self._about, self._log, self._copied))
-            needed = ours is not None and (renamed or any(each.fixed for each in change.differences))
-            if moving and moving.stage.undoable and not needed:
+            if moving and moving.stage.undoable and not moves.still_wanted(change):
                 await move.undo()
                 return True
             await move.go()
@@ -80,9 +78,3 @@ class Mover:
             original=original,
             final={},
         )
-
-    def _final(self, change: Change, wanted: Resource, begun: Record) -> Config:
-        applied = change.found.applied if change.found else None
-        dropped = set(applied.config if applied else ()) - set(wanted.config)
-        consents = (applied.consents if applied else 0) + bool(change.consent)
-        return wire.encode(wanted, self._owner, dict(begun.original), dropped, consents=consents)

@@ -15,7 +15,7 @@ from natsmith.model.desired import Desired, Id, Resource
 from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import CONSUMER, RESERVED
-from natsmith.model.units import parse_time
+from natsmith.model.units import parse_time, write_time
 from natsmith.planning.plan import questions
 
 IN_FLIGHT = 64
@@ -44,7 +44,7 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
     for moving in moves:
         objects |= _under_way(moving, streams, wanted)
     with_consumers = {each.stream for each in wanted.values() if each.kind is CONSUMER}
-    renamed = {each.kind.prefix + each.renamed_from for each in wanted.values() if each.renamed_from}
+    renamed = {each.renamed_stream for each in wanted.values()}
     asked = [
         each.stream
         for each in objects.values()
@@ -135,7 +135,7 @@ async def count(server: Server, found: Found, about: str, limit: int) -> int | N
     """Return how many messages a new limit would destroy, or None where the server cannot tell."""
     if about == "per_subject":
         return sum(max(0, count - limit) for count in (await server.subject_counts(found.stream)).values())
-    horizon = (parse_time(found.now) - timedelta(seconds=limit)).isoformat().replace("+00:00", "Z")
+    horizon = write_time(parse_time(found.now) - timedelta(seconds=limit))
     newer = await server.count_since(found.stream, horizon)
     return None if newer is None else max(0, found.messages - newer)
 

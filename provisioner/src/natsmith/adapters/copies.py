@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from natsmith.adapters.server import Config, ConsumerInfo, StreamInfo
-from natsmith.adapters.wire import CARRIED, RENAMED, STARTS, own_metadata, remembered_map
+from natsmith.adapters.wire import CARRIED, RENAMED, STARTS, filters, own_metadata, remembered_map
 from natsmith.model.moving import METADATA, Moving, Record, Stage, parking
 from natsmith.planning.subjects import meet
 
@@ -16,7 +16,7 @@ ONLY_PROMOTED = (
     *("discard_new_per_subject", "subject_delete_marker_ttl", "allow_msg_schedules", "allow_msg_counter"),
     *("allow_atomic", "allow_batched", "consumer_limits"),
 )
-"""What a mirror may not have, or what would be done twice: tests/live/test_facts_moves.py."""
+"""What a mirror may not have, or what would be done twice."""
 
 LONGEST_RECORD = 100 * 1024
 """A server takes 128 KiB of metadata for a stream."""
@@ -49,7 +49,7 @@ def copying(final: Config, source: str, *, temporary_one: bool, record: Record) 
         # Who binds now is told that this is no bucket, and who asks for a consumer that there is no room: either is
         # better than a bucket that seems to miss keys.
         result |= {"max_msgs_per_subject": -1, "max_consumers": max(1, len(carried_early(record)))}
-    if record.source == source != record.home:
+    if record.renames:
         result |= {
             "mirror": _renaming(source, final, record),
             "max_msgs_per_subject": final.get("max_msgs_per_subject", -1),
@@ -187,7 +187,7 @@ def _stage(record: Record, source: StreamInfo | None, carrier: StreamInfo | None
         return Stage.PARKED if is_parked(there) else Stage.COPYING
     if there is not None:
         return Stage.SWITCHED
-    return Stage.FINISHING if record.source != record.home else _stage_home(record, carrier, home)
+    return Stage.FINISHING if record.renames else _stage_home(record, carrier, home)
 
 
 def _stage_home(record: Record, carrier: StreamInfo, home: StreamInfo | None) -> Stage:
@@ -249,5 +249,4 @@ def carried_early(record: Record) -> dict[str, Config]:
 
 def sees_marks(config: Mapping[str, Any], stream: str) -> bool:
     """Return whether a consumer would hand out the marks of a copy as well."""
-    filters = config.get("filter_subjects") or [config.get("filter_subject") or ">"]
-    return any(meet(each, parking(stream)) for each in filters)
+    return any(meet(each, parking(stream)) for each in filters(config) or [">"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from natsmith.adapters.server import Config, ConsumerInfo, StreamInfo
+from natsmith.model.change import Change
 from natsmith.model.desired import Resource
 from natsmith.model.kind import Kind
 from natsmith.model.observed import Applied, Found
@@ -69,6 +71,16 @@ def encode(
     return result
 
 
+def encode_change(change: Change, owner: str, over: Config) -> Config:
+    """Return the whole configuration that a change makes of the present one, *over*; a consent that it uses is counted."""
+    if change.desired is None:
+        raise ValueError(f"{change.action} of {change.title} has nothing that is wanted")
+    applied = change.found.applied if change.found else None
+    dropped = set(applied.config if applied else ()) - set(change.desired.config)
+    consents = (applied.consents if applied else 0) + bool(change.consent)
+    return encode(change.desired, owner, over, dropped, consents=consents)
+
+
 def counting(name: str, time: str, seconds: int) -> Config:
     """Return a consumer that only counts what is not older than *time*, and goes by itself after so many seconds."""
     return {
@@ -81,6 +93,12 @@ def counting(name: str, time: str, seconds: int) -> Config:
         "num_replicas": 1,
         "inactive_threshold": seconds * NANOS,
     }
+
+
+def filters(config: Mapping[str, Any]) -> list[str]:
+    """Return the filters of a consumer's configuration, which the server writes in two ways; none is everything."""
+    one = config.get("filter_subject")
+    return list(config.get("filter_subjects") or ([one] if one else []))
 
 
 def own_metadata(config: Config) -> dict[str, str]:

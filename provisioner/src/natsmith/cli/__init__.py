@@ -52,7 +52,7 @@ def _run(words: Sequence[str], report: Report) -> int:
         return _fail(words, error, report)
     except KeyboardInterrupt:
         return _fail(words, StoppedHalfway("stopped by the keyboard: run the same command again to go on"), report)
-    except Exception as error:
+    except Exception as error:  # whatever it is, nobody is shown a traceback unasked
         if os.environ.get("NATSMITH_TRACEBACK"):
             raise
         return _fail(words, as_sentence(error), report)

@@ -68,6 +68,11 @@ class Resource:
         return str(self.id) if self.kind is CONSUMER else self.name
 
     @property
+    def renamed_stream(self) -> str:
+        """The stream that it was under its old name; empty where it had none."""
+        return self.kind.prefix + self.renamed_from if self.renamed_from else ""
+
+    @property
     def overridden(self) -> frozenset[str]:
         """The settings that ``config`` speaks for instead."""
         names = {self.kind.by_api[api].name for api in self.config if api in self.kind.by_api}

@@ -125,6 +125,10 @@ class Observed:
     counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)
     """Answers to the questions that a plan had about data: how many messages a change of a field would destroy."""
 
+    def consumers_of(self, stream: str) -> list[Found]:
+        """Return the consumers of a stream that were read."""
+        return [each for each in self.objects.values() if each.kind is CONSUMER and each.stream == stream]
+
     @property
     def streams(self) -> tuple[str, ...]:
         """The names of everything that is a stream on the server."""

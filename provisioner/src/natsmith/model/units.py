@@ -270,6 +270,11 @@ def listed(given: Json, of: str) -> Sequence[Json]:
 TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 
+def write_time(moment: datetime) -> str:
+    """Return a time of UTC as the server writes it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def parse_time(text: str) -> datetime:
     """Return an RFC 3339 time, as the server writes it, for reckoning; nanoseconds are cut to microseconds."""
     match = re.fullmatch(TIME, text)

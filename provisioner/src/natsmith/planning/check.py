@@ -265,7 +265,7 @@ def _against_limits(resources: Iterable[Resource], observed: Observed) -> Iterat
 
 def _against_others(resources: tuple[Resource, ...], observed: Observed, pruned: str) -> Iterator[str]:
     """Yield subjects that a stream which nobody here names holds already; what *pruned* owns will be gone."""
-    named = {each.stream for each in resources} | {each.kind.prefix + each.renamed_from for each in resources}
+    named = {each.stream for each in resources} | {each.renamed_stream for each in resources}
     held: SubjectIndex[str] = SubjectIndex()
     for found in observed.objects.values():
         ours = pruned and found.applied and found.applied.owner == pruned

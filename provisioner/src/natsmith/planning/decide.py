@@ -92,8 +92,7 @@ class Decider:
 
     def _created(self, resource: Resource) -> Change:
         change = _of(resource, None)
-        old = Id(resource.kind.prefix + resource.renamed_from)
-        source = self.observed.objects.get(old) if resource.renamed_from else None
+        source = self.observed.objects.get(Id(resource.renamed_stream))
         if source is None:
             return self._not_forgotten(change, resource)
         change = replace(change, action="move", found=source, note=f"renamed from {source.label}")
@@ -137,20 +136,14 @@ class Decider:
                 f"{moving.at} as far as they were copied. Look at it, and delete {moving.record.carrier} to begin anew"
             )
             return replace(change, blocked=blocked)
-        if resource and resource.renamed_from == "" and moving.record.source != moving.record.home == resource.stream:
+        if resource and resource.renamed_from == "" and moving.record.renames and moving.record.home == resource.stream:
             return replace(change, note="the rename that was begun is ended")
         unmovable = moves.no_place(resource, found) if resource else ""
         if unmovable:
             return replace(
                 change, blocked=f"its move was begun and cannot go on: {unmovable}; take that away until it is over"
             )
-        renames = moving.record.renames
-        wanted = (
-            resource is not None
-            and resource.stream == moving.record.home
-            and (renames or any(each.fixed for each in change.differences))
-        )
-        what = "goes on" if wanted else "is undone" if moving.stage.undoable else "is ended"
+        what = "goes on" if moves.still_wanted(change) else "is undone" if moving.stage.undoable else "is ended"
         return replace(change, note=f"a move was interrupted and {what}: {moving.stage.value}")
 
     def _moved(self, change: Change, resource: Resource, found: Found, otherwise: str) -> Change:
@@ -189,9 +182,7 @@ class Decider:
         """Return *change*, which ends a stream, with what it does to consumers that are not this owner's."""
         if found.kind is CONSUMER:
             return change
-        consumers = [
-            each for each in self.observed.objects.values() if each.kind is CONSUMER and each.stream == found.stream
-        ]
+        consumers = self.observed.consumers_of(found.stream)
         others = {each.applied.owner for each in consumers if each.applied and each.applied.owner != self.owner}
         if others:
             return replace(

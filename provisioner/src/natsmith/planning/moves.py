@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from natsmith.model.change import Change
 from natsmith.model.desired import Id, Resource
 from natsmith.model.kind import Kind
 from natsmith.model.moving import parking, room, temporary
@@ -112,7 +113,7 @@ def _unfit_for_a_queue(resource: Resource, found: Found, observed: Observed, nam
     """Return which consumers could not go along into a work queue."""
     if not becomes_queue(resource, found):
         return ""
-    consumers = [each for each in observed.objects.values() if _consumes(each, found)]
+    consumers = observed.consumers_of(found.stream)
     for index, each in enumerate(consumers):
         if each.id not in named:
             return f"{each.title} is not in the values, and a work queue may refuse it: remove it first"
@@ -141,6 +142,15 @@ def _no_room(resource: Resource, found: Found, observed: Observed) -> str:
                 f"{_size(limit)} in use or reserved: raise the account's limit, or make room"
             )
     return ""
+
+
+def still_wanted(change: Change) -> bool:
+    """Return whether the values want the move that is under way, as it was begun or otherwise."""
+    moving = change.found.moving if change.found else None
+    resource = change.desired
+    if moving is None or resource is None or resource.stream != moving.record.home:
+        return False
+    return moving.record.renames or any(each.fixed for each in change.differences)
 
 
 def misread(found: Found) -> str:
@@ -179,20 +189,15 @@ def seen(resource: Resource | None, found: Found, observed: Observed) -> Iterato
         if found.get("allowDirect"):
             yield "direct reads are answered all the time, as long as this run lives"
         yield "other reads, new watchers and listings fail while it is copied back; running watchers pause for up to 20 s"
-        if found.consumers > sum(1 for each in observed.objects.values() if _consumes(each, found)):
+        if found.consumers > len(observed.consumers_of(found.stream)):
             yield "consumers without a durable name end, but for ordered ones and watchers, which go on by themselves"
-    for consumer in observed.objects.values():
-        if _consumes(consumer, found):
-            yield (
-                f"consumer {consumer.name} goes on at its ack floor{_late(consumer, renamed=renamed)}; {consumer.pending} pending, and of "
-                f"{consumer.ack_pending} unacknowledged what is not acknowledged in time is delivered twice"
-            )
+    for consumer in observed.consumers_of(found.stream):
+        yield (
+            f"consumer {consumer.name} goes on at its ack floor{_late(consumer, renamed=renamed)}; {consumer.pending} pending, and of "
+            f"{consumer.ack_pending} unacknowledged what is not acknowledged in time is delivered twice"
+        )
     if resource and becomes_queue(resource, found):
         yield "every message becomes work but for what its consumers have acknowledged, which goes, as in a work queue"
-
-
-def _consumes(each: Found, found: Found) -> bool:
-    return each.kind is CONSUMER and each.stream == found.stream
 
 
 def _late(consumer: Found, *, renamed: bool) -> str:
@@ -207,7 +212,7 @@ def becomes_queue(resource: Resource, found: Found) -> bool:
 
 def acknowledged(found: Found, observed: Observed) -> int:
     """Return how many messages the consumers of a stream have acknowledged at most."""
-    consumers = [each for each in observed.objects.values() if _consumes(each, found)]
+    consumers = observed.consumers_of(found.stream)
     return min(found.messages, sum(max(0, each.delivered - each.ack_pending) for each in consumers))
 
 

@@ -22,8 +22,7 @@ def plan(desired: Desired, observed: Observed, *, account: str, owner: str) -> P
     Nothing is contacted: the same values always give the same plan.
     """
     wanted = desired.of(account)
-    named = frozenset(each.id for each in wanted)
-    decider = Decider(observed=observed, policy=desired.policy, account=account, owner=owner, named=named)
+    decider = _decider(desired, observed, account, owner)
     changes: list[Change] = []
     told: list[Change] = []
     replaced: set[str] = set()
@@ -61,9 +60,13 @@ def plan(desired: Desired, observed: Observed, *, account: str, owner: str) -> P
 
 def again(change: Change, fresh: Found, desired: Desired, observed: Observed, *, owner: str) -> Change | None:
     """Return the change that *fresh*, read right before writing, needs now instead of *change*."""
-    named = frozenset(each.id for each in desired.of(change.account))
-    decider = Decider(observed=observed, policy=desired.policy, account=change.account, owner=owner, named=named)
+    decider = _decider(desired, observed, change.account, owner)
     return decider.wanted(change.desired, fresh) if change.desired else decider.unwanted(fresh)
+
+
+def _decider(desired: Desired, observed: Observed, account: str, owner: str) -> Decider:
+    named = frozenset(each.id for each in desired.of(account))
+    return Decider(observed=observed, policy=desired.policy, account=account, owner=owner, named=named)
 
 
 def questions(desired: Desired, observed: Observed, *, account: str) -> Iterator[tuple[Found, str, int]]:
@@ -71,7 +74,7 @@ def questions(desired: Desired, observed: Observed, *, account: str) -> Iterator
     for resource in desired.of(account):
         found = observed.objects.get(resource.id)
         if found is None and resource.renamed_from:
-            old = observed.objects.get(Id(resource.kind.prefix + resource.renamed_from))
+            old = observed.objects.get(Id(resource.renamed_stream))
             found = replace(old, name=resource.name) if old else None
         if found and found.messages:
             for difference in compare(resource, found, level=observed.level).differences:
@@ -83,7 +86,7 @@ def questions(desired: Desired, observed: Observed, *, account: str) -> Iterator
 def _orphans(wanted: tuple[Resource, ...], observed: Observed, owner: str) -> Iterator[Found]:
     """Yield what this owner applied once and the values no longer name."""
     named = {resource.id for resource in wanted}
-    old = {each.stream: each.kind.prefix + each.renamed_from for each in wanted if each.renamed_from}
+    old = {each.stream: each.renamed_stream for each in wanted if each.renamed_from}
     named |= {Id(each) for each in old.values()}
     named |= {Id(old[each.stream], each.name) for each in wanted if each.kind is CONSUMER and each.stream in old}
     for found in observed.objects.values():

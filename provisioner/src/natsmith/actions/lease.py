@@ -12,13 +12,13 @@ import asyncio
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
 from natsmith.adapters import wire
 from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Message, Refused, Server
+from natsmith.clock import clock as clock  # who asks for a lease asks for its clock as well
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
@@ -32,12 +32,6 @@ MARGIN = 6.0
 
 POLL_SECONDS = 0.5
 """How often a waiting run asks whether the lock is free: neither a purge nor an expiry is announced."""
-
-
-def clock() -> float:
-    """Return seconds that go on while a process is stopped and, where the system can tell, while the machine sleeps."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class Lease:

@@ -13,6 +13,7 @@ from natsmith.actions import lease, state
 from natsmith.actions.apply import apply
 from natsmith.actions.lease import Lease, held
 from natsmith.adapters.server import Refused
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
@@ -81,7 +82,7 @@ async def test_no_write_begins_when_the_lease_is_nearly_over(monkeypatch: pytest
     mine = Lease(server, ONE, seconds=15)
     await mine.take()
     mine.check()
-    later = lease.clock() + 10
+    later = clock() + 10
     monkeypatch.setattr(
         lease, "clock", lambda: later
     )  # the clock is the world here: nobody waits ten seconds in a test

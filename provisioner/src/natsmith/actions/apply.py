@@ -15,6 +15,7 @@ from natsmith.actions.carry_out import Progress, Run
 from natsmith.actions.lease import Lease
 from natsmith.actions.observe import observe
 from natsmith.adapters.server import Refused, Server
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
 from natsmith.log import Log
 from natsmith.model.change import Change, Plan
@@ -88,12 +89,12 @@ async def apply(
 
     *within* so many seconds it has to be over: a move that may take longer is not begun.
     """
-    until = lease.clock() + (within or FOR_EVER)
+    until = clock() + (within or FOR_EVER)
     made, before = await prepare(server, desired, account=account, owner=owner)
     _may_begin(made, expect, until)
     if not made.changes:
         return Outcome(plan=made)
-    began = lease.clock()
+    began = clock()
     replicas = max((each.get("replicas") for each in desired.of(account)), default=1) or 1
     await state.ensure(server, replicas)
     mine = Holder(owner=owner, who=who(), since=_now())
@@ -116,7 +117,7 @@ async def apply(
             done=run.in_order,
             failed=tuple(run.failed),
             left=run.left,
-            seconds=round(lease.clock() - began, 3),
+            seconds=round(clock() - began, 3),
         )
         if not isinstance(run.first_error, NotReady):  # a server that is gone takes no notes either
             await _record(server, lock, desired, observed, outcome, run.created, log)
@@ -134,7 +135,7 @@ def _may_begin(made: Plan, expect: str, until: float) -> None:
         if each.action == "move" and each.kind is not CONSUMER and each.found and not each.found.moving
     ]
     need = sum(moves.needs(each.found, each.desired).seconds for each in beginning if each.found)
-    left = until - lease.clock()
+    left = until - clock()
     if need > left:
         names = ", ".join(each.title for each in beginning)
         raise DecisionNeeded(

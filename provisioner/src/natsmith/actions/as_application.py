@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Iterable
 from typing import Literal
 
-from natsmith.actions.lease import clock
 from natsmith.actions.observe import in_parallel
 from natsmith.actions.verify import CANARY, POLL_SECONDS
 from natsmith.adapters.server import Application, Config, Refused, Server, StreamInfo
+from natsmith.clock import clock
 from natsmith.errors import NatsmithError
 from natsmith.model.desired import Resource
 from natsmith.model.observed import Found, Observed

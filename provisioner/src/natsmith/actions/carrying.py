@@ -8,11 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from natsmith.actions.lease import Lease, clock
+from natsmith.actions.lease import Lease
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server
 from natsmith.adapters.wire import STARTS, filters
+from natsmith.clock import clock
 from natsmith.errors import NotReady, StoppedHalfway
 from natsmith.model.moving import Record, parking, temporary
 from natsmith.model.units import parse_time, write_time

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
 from natsmith.adapters import wire
 from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Message, Refused, Server
-from natsmith.clock import clock as clock  # who asks for a lease asks for its clock as well
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.outcome import Holder

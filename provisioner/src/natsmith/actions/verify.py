@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal
 
-from natsmith.actions.lease import clock
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters.server import Config, Refused, Server
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded
 from natsmith.log import Log
 from natsmith.model.desired import Resource

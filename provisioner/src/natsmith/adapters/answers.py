@@ -90,6 +90,7 @@ def consumer(answer: Answer) -> ConsumerInfo:
         handed_out=answer.get("delivered", {}).get("consumer_seq", 0),
         pending=answer.get("num_pending", 0),
         ack_pending=answer.get("num_ack_pending", 0),
+        redelivered=answer.get("num_redelivered", 0),
         now=answer.get("ts", ""),
     )
 

@@ -72,6 +72,11 @@ class JetStream:
         await self.close()
 
     @property
+    def link(self) -> Link:
+        """The connection, for those who hear what the server tells unasked."""
+        return self._link
+
+    @property
     def timeout(self) -> float:
         """Seconds that one request may take."""
         return self._link.timeout

@@ -67,6 +67,11 @@ class Link:
         greeting: dict[str, Any] = self._client._server_info
         return greeting
 
+    @property
+    def client(self) -> nats.aio.client.Client:
+        """What the registry's library is built on: it has callbacks of its own, which it puts before these."""
+        return self._client
+
     async def open(self) -> None:
         """Connect, for as long as it takes: whoever calls sets the limit."""
         options = self._options()

@@ -98,6 +98,7 @@ class ConsumerInfo:
 
     pending: int = 0
     ack_pending: int = 0
+    redelivered: int = 0
     now: str = ""
 
 

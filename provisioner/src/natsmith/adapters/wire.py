@@ -216,6 +216,7 @@ def decode_consumer(info: ConsumerInfo, desired: Resource | None = None) -> Foun
         delivered=info.delivered,
         pending=info.pending,
         ack_pending=info.ack_pending,
+        redelivered=info.redelivered,
         now=info.now,
     )
 

@@ -39,7 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             else f"see {chosen.prog} --help"
         )
         raise WrongValues(f"{chosen.prog} does not know what to do with {_count(extra)} among its options: {cure}")
-    if getattr(args, "values", None) == []:
+    if getattr(args, "values", None) == [] and verb != "monitor":
         raise WrongValues(f"{chosen.prog} needs -f FILE, or -f - for standard input: see {chosen.prog} --help")
     for name in _TEXTS:
         if not _is_text(getattr(args, name, "")):
@@ -64,7 +64,7 @@ def last(option: str, argv: Sequence[str]) -> str:
 
 
 def _verb_of(argv: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, Parser]) -> str:
-    known = f"plan, apply, verify, status, export, history, credentials or schema: see {parser.prog} --help"
+    known = f"plan, apply, verify, status, export, history, monitor, credentials or schema: see {parser.prog} --help"
     if not argv:
         raise WrongValues(f"natsmith needs a verb: {known}")
     first = argv[0]

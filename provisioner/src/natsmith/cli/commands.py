@@ -30,6 +30,10 @@ async def run(args: argparse.Namespace, report: Report) -> int:
     if args.verb == "apply":
         report.owner = args.owner  # the values, which may say another one, may be wrong
         return await applying.run(args, _desired(args), log, report)
+    if args.verb == "monitor":
+        from natsmith.cli import monitoring  # noqa: PLC0415  (what serves a page takes 0.2 s and is an extra)
+
+        return await monitoring.run(args, _desired(args) if args.values else None, log)
     return await VERBS[args.verb](args, log)
 
 

@@ -50,6 +50,10 @@ EXAMPLES = {
   natsmith history
   natsmith history --output json
 """,
+    "monitor": """\
+  natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/
+  natsmith monitor --listen 0.0.0.0:8280 --show-values
+""",
     "credentials": """\
   natsmith credentials -f values/dev.yaml --name natsmith-users | kubectl apply -f -
   natsmith credentials -f values/dev.yaml --name natsmith-users --only APP.app | kubeseal -o yaml

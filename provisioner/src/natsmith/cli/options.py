@@ -63,6 +63,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
+    _monitor(verbs)
     _credentials(verbs)
     schema = _bare(verbs, "schema", "print the JSON Schema of the values, or with --markdown its page")
     schema.add_argument("--markdown", action="store_true", help="the page for people")
@@ -141,6 +142,19 @@ def _connection(verb: Parser) -> None:
         ("--connections", "FILE", "file that names the connection of each account (NATSMITH_CONNECTIONS)"),
     ):
         connection.add_argument(flag, default="", metavar=metavar, help=meaning)
+
+
+def _monitor(verbs: argparse._SubParsersAction[Parser]) -> None:
+    monitor = _verb(verbs, "monitor", "serve a page, metrics and a JSON API that show it all", values=True)
+    for flag, default, metavar, meaning in (
+        ("--listen", "127.0.0.1:8280", "HOST:PORT", "where the page is served (127.0.0.1:8280)"),
+        ("--bucket", "service_registry", "NAME", "the bucket of the service registry (service_registry)"),
+        ("--elections", "elections", "NAME", "the bucket of elections (elections)"),
+    ):
+        monitor.add_argument(flag, default=default, metavar=metavar, help=meaning)
+    monitor.add_argument(
+        "--show-values", action="store_true", help="show what instances and dead letters hold; it may be secret"
+    )
 
 
 def _credentials(verbs: argparse._SubParsersAction[Parser]) -> None:

@@ -58,6 +58,9 @@ class Found:
 
     pending: int = 0
     ack_pending: int = 0
+    redelivered: int = 0
+    """For a consumer: how many messages it has handed out more than once and nobody has acknowledged yet."""
+
     renamed_from: str = ""
     """The stream that it was moved from under another name."""
 

@@ -1,0 +1,139 @@
+"""What the page and its API show, as JSON: buckets, streams, consumers, the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from natsmith.model.change import Change, Plan
+from natsmith.model.observed import Found, Observed
+from natsmith.model.outcome import Past
+from natsmith.model.resources import BUCKET, CONSUMER
+from natsmith.model.units import Json, parse_time
+from natsmith.views import text
+
+
+def objects(observed: Observed, plan: Plan | None, pasts: Sequence[Past]) -> list[dict[str, Json]]:
+    """Return buckets, streams and object stores, by name."""
+    found = [each for each in observed.objects.values() if each.kind is not CONSUMER]
+    missing = [each for each in plan.changes if each.action == "create" and each.kind is not CONSUMER] if plan else []
+    rows = [_object(each, _change(plan, each), pasts) for each in found]
+    return sorted([*rows, *(_missing(each) for each in missing)], key=lambda row: (row["kind"], row["name"]))
+
+
+def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
+    """Return the durable consumers, by stream and name."""
+    rows = [
+        {
+            "stream": each.stream,
+            "name": each.name,
+            "pending": each.pending,
+            "unacknowledged": each.ack_pending,
+            "redelivered": each.redelivered,
+            "delivered": each.delivered,
+            "owner": each.applied.owner if each.applied else "",
+            "differs": _differs(_change(plan, each)),
+        }
+        for each in observed.objects.values()
+        if each.kind is CONSUMER
+    ]
+    return sorted(rows, key=lambda row: (row["stream"], row["name"]))
+
+
+def changes(plan: Plan) -> dict[str, Json]:
+    """Return what the plan says, a sentence each."""
+    return {
+        "digest": plan.digest,
+        "unchanged": plan.unchanged,
+        "changes": [
+            {
+                "action": each.action,
+                "title": each.title,
+                "fate": text.fate(each.fate),
+                "harmless": each.fate.harmless,
+                "blocked": each.blocked,
+                "rows": [
+                    "; ".join(cell for cell in row.cells[row.lead :] if cell) for row in text.change_rows(plan, each)
+                ],
+            }
+            for each in (*plan.changes, *plan.told)
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[str, Json]:
+    ttl = found.get("ttlSeconds" if found.kind is BUCKET else "maxAgeSeconds")
+    return {
+        "kind": found.kind.word,
+        "name": found.name,
+        "ttl": ttl,
+        "desiredTtl": _desired_ttl(change, ttl),
+        "entries": found.messages,
+        "bytes": found.bytes,
+        "age": _age(found),
+        "history": found.get("history") if found.kind is BUCKET else None,
+        "replicas": found.get("replicas"),
+        "storage": found.get("storage"),
+        "owner": found.applied.owner if found.applied else "",
+        "differs": _differs(change),
+        "moving": found.moving.stage.value if found.moving else "",
+        "last": _last(found, pasts),
+    }
+
+
+def _missing(change: Change) -> dict[str, Json]:
+    wanted = change.desired
+    ttl = wanted.get("ttlSeconds" if change.kind is BUCKET else "maxAgeSeconds") if wanted else None
+    return {
+        "kind": change.kind.word,
+        "name": change.label,
+        "ttl": None,
+        "desiredTtl": ttl,
+        "entries": 0,
+        "bytes": 0,
+        "age": None,
+        "history": None,
+        "replicas": None,
+        "storage": None,
+        "owner": "",
+        "differs": ["it is not there"],
+        "moving": "",
+        "last": None,
+    }
+
+
+def _change(plan: Plan | None, found: Found) -> Change | None:
+    if plan is None:
+        return None
+    return next((each for each in plan.changes if each.id == found.id), None)
+
+
+def _differs(change: Change | None) -> list[str]:
+    """Return what is not as it should be, a setting each."""
+    if change is None:
+        return []
+    return [text.setting(each) for each in change.differences] or [change.note or change.action]
+
+
+def _desired_ttl(change: Change | None, ttl: Json) -> Json:
+    for each in change.differences if change else ():
+        if each.path in ("ttlSeconds", "maxAgeSeconds"):
+            return each.new
+    return ttl
+
+
+def _age(found: Found) -> float | None:
+    """Return how old the oldest entry is, in seconds by the server's clock."""
+    if not found.messages or not found.now or not found.first_time:
+        return None
+    return max(0.0, round((parse_time(found.now) - parse_time(found.first_time)).total_seconds(), 1))
+
+
+def _last(found: Found, pasts: Sequence[Past]) -> dict[str, Json] | None:
+    """Return the last run that changed it, among those that are remembered."""
+    words = f" {found.title}"
+    for past in pasts:
+        for row in past.rows:
+            if f"{words}:" in f" {row}" or f" {row}".endswith(words):
+                return {"time": past.time, "who": past.who, "owner": past.owner, "what": row}
+    return None

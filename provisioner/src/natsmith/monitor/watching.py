@@ -33,6 +33,8 @@ POLL_SECONDS = 2.0
 SHARE = 20
 """Of a large account the reading takes longer: it is at work for one part in so many of the time."""
 
+LONGEST_PAUSE = 60.0
+
 GATHER_SECONDS = 0.1
 """An apply announces many changes at once: they are looked at together."""
 
@@ -70,7 +72,8 @@ class Watching:
                 began = clock()
                 await self._look()
                 self._changed(self.sight)
-                pause = max(POLL_SECONDS, SHARE * (clock() - began))
+                took = 0.0 if self.sight.trouble else clock() - began
+                pause = min(max(POLL_SECONDS, SHARE * took), LONGEST_PAUSE)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._told.wait()

@@ -1,0 +1,222 @@
+"""What people see: a real browser on the page of a real monitor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from nats.aio.client import Client
+from playwright.async_api import Browser, Page, expect
+
+from browser.watched import VALUES, Watched, changed
+from natsmith.registry import Registry, Status
+
+SECOND = 1_000_000_000
+
+
+async def test_the_page_shows_what_is_there(watched: Watched, page: Page) -> None:
+    """Buckets with their TTL, streams, consumers, and that nothing differs."""
+    await watched.apply()
+    await watched.watch()
+
+    await page.goto(watched.url)
+
+    bucket = page.locator("#buckets tr", has_text="service_registry")
+    await expect(bucket).to_contain_text("3 s")
+    await expect(bucket).to_contain_text("as the values say")
+    await expect(bucket).to_contain_text("create bucket service_registry")
+    await expect(page.locator("#streams-table")).to_contain_text("MESSAGES")
+    await expect(page.locator("#consumers")).to_contain_text("MESSAGES/workers")
+    await expect(page.locator("#plan")).to_contain_text("everything is as the values say")
+    await expect(page.locator("#line")).to_have_text("live")
+
+
+async def test_a_ttl_changed_by_apply_shows_within_a_second(watched: Watched, page: Page) -> None:
+    """Nobody loads the page again; the server announces the change and the monitor hears it."""
+    await watched.apply()
+    await watched.watch()
+    await page.goto(watched.url)
+    bucket = page.locator("#buckets tr", has_text="sessions")
+    await expect(bucket).to_contain_text("5 min")
+
+    await watched.apply(changed(VALUES, ["buckets", "sessions", "ttlSeconds"], 60))
+    began = time.monotonic()
+    await expect(bucket).to_contain_text("60 s; should be 5 min", timeout=5000)
+
+    print(f"shown after {time.monotonic() - began:.2f} s")
+    await expect(bucket).to_contain_text("differs: ttlSeconds 60 -> 300")
+
+
+async def test_drift_made_by_hand_lights_up(watched: Watched, page: Page, client: Client) -> None:
+    """Where somebody changes a stream behind natsmith's back, the page and the plan say so."""
+    await watched.apply()
+    await watched.watch()
+    await page.goto(watched.url)
+    await expect(page.locator("#plan")).to_contain_text("everything is as the values say")
+
+    info = json.loads((await client.request("$JS.API.STREAM.INFO.KV_sessions", b"")).data)
+    config = info["config"] | {"max_age": 7 * SECOND, "duplicate_window": 7 * SECOND}
+    await client.request("$JS.API.STREAM.UPDATE.KV_sessions", json.dumps(config).encode())
+
+    await expect(page.locator("#buckets tr", has_text="sessions").locator(".bad").first).to_contain_text(
+        "7 s; should be"
+    )
+    await expect(page.locator("#plan")).to_contain_text("update bucket sessions")
+    await expect(page.locator("#plan")).to_contain_text("drift")
+
+
+async def test_a_killed_service_turns_stale_and_then_gone(watched: Watched, page: Page, client: Client) -> None:
+    """Its heartbeat ages before everybody's eyes, until it is listed among those who went."""
+    await watched.apply()
+    await watched.watch()
+    async with Registry(client) as registry, registry.instance("payments", id="alive"):
+        dead = registry.instance("payments", id="dead", status=Status.DRAINING)
+        await dead.__aenter__()
+        await page.goto(watched.url)
+        row = page.locator("#groups tr", has_text="dead")
+        await expect(row).to_contain_text("draining")
+
+        assert dead._task  # a process that is killed says nothing more: its heartbeat stops, and nothing else happens
+        dead._task.cancel()
+
+        await expect(row).to_contain_text("stale", timeout=5000)
+        await expect(page.locator("#gone")).to_contain_text("payments dead", timeout=8000)
+        await expect(page.locator("#gone")).to_contain_text("expired")
+        await expect(page.locator("#groups tr", has_text="alive")).to_be_visible()
+
+
+async def test_a_leader_is_shown_with_its_token(watched: Watched, page: Page, client: Client) -> None:
+    """Who leads a group, and since when it was not heard."""
+    await watched.apply()
+    await watched.watch()
+    async with Registry(client) as registry, registry.leadership("scheduler", id="me") as lease:
+        await page.goto(watched.url)
+        leader = page.locator("#leaders tr", has_text="scheduler")
+        await expect(leader).to_contain_text("me")
+        await expect(leader).to_contain_text(str(lease.token))
+
+
+async def test_a_dead_letter_appears(watched: Watched, page: Page, client: Client) -> None:
+    """With its reason; what it holds is shown only where that was asked for."""
+    await watched.apply()
+    await watched.watch()
+    await page.goto(watched.url)
+    await expect(page.locator("#letters")).to_contain_text("There are no dead letters.")
+
+    await _refused(client, b"the secret")
+
+    await expect(page.locator("#letters")).to_contain_text("a worker refused it for good")
+    await expect(page.locator("#letters")).not_to_contain_text("the secret")
+    await watched.stop()
+    await watched.watch("--show-values")
+    await expect(page.locator("#letters")).to_contain_text("the secret", timeout=15000)
+
+
+async def test_what_an_attacker_writes_is_inert(watched: Watched, page: Page, client: Client) -> None:
+    """Markup, control characters, text that runs backwards and a megabyte: all is text, and the page stays."""
+    await watched.apply()
+    await watched.watch("--show-values")
+    evil = "<img src=x onerror=alert(1)>"
+    await client.publish("$KV.service_registry.evil.<script>alert(1)</script>", b"{}")
+    await client.publish("$KV.service_registry.back.\u202egpj.exe", b"{}")
+    await client.publish("$KV.service_registry.big.one", b'{"metadata": "' + b"x" * 1_000_000 + b'"}')
+    await client.publish(
+        "$KV.service_registry.markup.m", json.dumps({"metadata": {evil: f"\u0000\u001b[2J{evil}"}}).encode()
+    )
+    await _refused(client, evil.encode() + b"\x00\xff\x1b[2J")
+
+    await page.goto(watched.url)
+
+    groups = page.locator("#groups")
+    await expect(groups).to_contain_text("<script>alert(1)</script>")
+    await expect(groups).to_contain_text("\\u202egpj.exe")
+    await expect(groups).to_contain_text(evil)
+    await expect(groups).to_contain_text("\\u0000\\u001b")
+    await expect(groups).to_contain_text("Not understood: big.one")
+    await expect(page.locator("#letters")).to_contain_text(evil)
+    assert 0 == await page.locator("main img, main script").count()
+
+
+async def test_a_server_that_goes_away_is_said_and_comes_back(watched: Watched, page: Page, client: Client) -> None:
+    """What is shown stays, and that it is old stands above it."""
+    await watched.apply()
+    await watched.watch()
+    await page.goto(watched.url)
+    await expect(page.locator("#buckets")).to_contain_text("service_registry")
+    await client.close()
+
+    watched.server.kill()
+    await expect(page.locator(".banner")).to_contain_text("cannot be read", timeout=15000)
+    await expect(page.locator("#buckets")).to_contain_text("service_registry")
+    watched.server.start()
+
+    await expect(page.locator(".banner")).to_have_count(0, timeout=15000)
+
+
+async def test_a_monitor_that_goes_away_is_said_and_comes_back(watched: Watched, page: Page) -> None:
+    """The browser connects again by itself."""
+    await watched.apply()
+    await watched.watch()
+    await page.goto(watched.url)
+    await expect(page.locator("#line")).to_have_text("live")
+
+    assert 0 == await watched.stop()
+    await expect(page.locator("#line")).to_contain_text("does not answer")
+    await watched.watch()
+
+    await expect(page.locator("#line")).to_have_text("live", timeout=15000)
+
+
+async def test_without_a_server_the_page_says_what_is_missing(watched: Watched, page: Page) -> None:
+    """And shows everything as soon as there is one."""
+    watched.server.kill()
+    await watched.watch("--timeout", "1")
+
+    await page.goto(watched.url)
+    await expect(page.locator(".banner")).to_contain_text("connection refused")
+    watched.server.start()
+
+    await expect(page.locator("#plan")).to_contain_text("create bucket sessions", timeout=15000)
+    await expect(page.locator(".banner")).to_have_count(0)
+
+
+async def test_a_phone_and_a_dark_room(watched: Watched, browser: Browser) -> None:
+    """Nothing is wider than the screen, and the colours follow what the system says."""
+    await watched.apply()
+    await watched.watch()
+    page = await browser.new_page(viewport={"width": 360, "height": 700}, color_scheme="dark")
+    await page.goto(watched.url)
+    await expect(page.locator("#buckets")).to_contain_text("sessions")
+
+    assert 360 == await page.evaluate("document.documentElement.scrollWidth")
+    assert "rgb(13, 17, 23)" == await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.close()
+
+
+async def test_the_keyboard_reaches_everything(watched: Watched, page: Page, client: Client) -> None:
+    """The first stop skips what is above the tables; groups open and close by Enter."""
+    await watched.apply()
+    await watched.watch()
+    async with Registry(client) as registry, registry.instance("payments", id="a"):
+        await page.goto(watched.url)
+        await expect(page.locator("#groups tr", has_text="healthy")).to_be_visible()
+        await page.keyboard.press("Tab")
+        assert "Skip to the tables" == await page.evaluate("document.activeElement.textContent")
+
+        await page.locator("#groups summary").focus()
+        await page.keyboard.press("Enter")
+
+        await expect(page.locator("#groups tr", has_text="healthy")).to_have_count(0)
+
+
+async def _refused(client: Client, payload: bytes) -> None:
+    """Have a worker refuse a message for good."""
+    stream = client.jetstream()
+    await stream.publish("messages.one", payload)
+    worker = await stream.pull_subscribe_bind("workers", "MESSAGES")
+    (message,) = await worker.fetch(1)
+    await message.term()
+    async with asyncio.timeout(5):
+        while (await stream.stream_info("DEAD")).state.messages == 0:
+            await asyncio.sleep(0.05)  # a server's note of it is not announced to us

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
+from pathlib import Path
+from typing import Literal
 
+import pytest
 from nats.aio.client import Client
 from playwright.async_api import Browser, Page, expect
 
 from browser.watched import VALUES, Watched, changed
 from natsmith.registry import Registry, Status
+from waiting import eventually
 
+AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 SECOND = 1_000_000_000
 
 
@@ -210,6 +214,28 @@ async def test_the_keyboard_reaches_everything(watched: Watched, page: Page, cli
         await expect(page.locator("#groups tr", has_text="healthy")).to_have_count(0)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_page_can_be_used_by_everybody(
+    scheme: Literal["light", "dark"], watched: Watched, page: Page, client: Client
+) -> None:
+    """Axe finds nothing: names, roles, contrast in light and dark, order of headings."""
+    await watched.apply(changed(VALUES, ["buckets", "sessions", "ttlSeconds"], 60))
+    await watched.watch("--show-values")
+    await _refused(client, b"bad")
+    await page.emulate_media(color_scheme=scheme)
+    async with Registry(client) as registry, registry.instance("payments", id="a", status=Status.UNHEALTHY):
+        async with registry.instance("orders", id="b"), registry.leadership("scheduler"):
+            await page.goto(watched.url)
+            await expect(page.locator("#leaders tr", has_text="scheduler")).to_be_visible()
+            await expect(page.locator("#plan")).to_contain_text("update bucket sessions")
+            await expect(page.locator("#groups tr", has_text="unhealthy")).to_be_visible()
+
+            await page.evaluate(AXE.read_text())
+            found = await page.evaluate("axe.run()")
+
+    assert [] == [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+
+
 async def _refused(client: Client, payload: bytes) -> None:
     """Have a worker refuse a message for good."""
     stream = client.jetstream()
@@ -217,6 +243,8 @@ async def _refused(client: Client, payload: bytes) -> None:
     worker = await stream.pull_subscribe_bind("workers", "MESSAGES")
     (message,) = await worker.fetch(1)
     await message.term()
-    async with asyncio.timeout(5):
-        while (await stream.stream_info("DEAD")).state.messages == 0:
-            await asyncio.sleep(0.05)  # a server's note of it is not announced to us
+
+    async def noted() -> bool:
+        return (await stream.stream_info("DEAD")).state.messages > 0
+
+    await eventually(noted, within=5)

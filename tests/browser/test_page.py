@@ -27,7 +27,7 @@ async def test_the_page_shows_what_is_there(watched: Watched, page: Page) -> Non
     await page.goto(watched.url)
 
     bucket = page.locator("#buckets tr", has_text="service_registry")
-    await expect(bucket).to_contain_text("3 s")
+    await expect(bucket).to_contain_text("6 s")
     await expect(bucket).to_contain_text("as the values say")
     await expect(bucket).to_contain_text("create bucket service_registry")
     await expect(page.locator("#streams-table")).to_contain_text("MESSAGES")
@@ -84,8 +84,8 @@ async def test_a_killed_service_turns_stale_and_then_gone(watched: Watched, page
         assert dead._task  # a process that is killed says nothing more: its heartbeat stops, and nothing else happens
         dead._task.cancel()
 
-        await expect(row).to_contain_text("stale", timeout=5000)
-        await expect(page.locator("#gone")).to_contain_text("payments dead", timeout=8000)
+        await expect(row).to_contain_text("stale", timeout=10000)
+        await expect(page.locator("#gone")).to_contain_text("payments dead", timeout=15000)
         await expect(page.locator("#gone")).to_contain_text("expired")
         await expect(page.locator("#groups tr", has_text="alive")).to_be_visible()
 
@@ -119,8 +119,9 @@ async def test_a_dead_letter_appears(watched: Watched, page: Page, client: Clien
 
 async def test_what_an_attacker_writes_is_inert(watched: Watched, page: Page, client: Client) -> None:
     """Markup, control characters, text that runs backwards and a megabyte: all is text, and the page stays."""
-    await watched.apply()
-    await watched.watch("--show-values")
+    lasting = changed(VALUES, ["buckets", "service_registry", "ttlSeconds"], 600)
+    await watched.apply(lasting)
+    await watched.watch("--show-values", values=lasting)
     evil = "<img src=x onerror=alert(1)>"
     await client.publish("$KV.service_registry.evil.<script>alert(1)</script>", b"{}")
     await client.publish("$KV.service_registry.back.\u202egpj.exe", b"{}")
@@ -223,15 +224,18 @@ async def test_the_page_can_be_used_by_everybody(
     await watched.watch("--show-values")
     await _refused(client, b"bad")
     await page.emulate_media(color_scheme=scheme)
-    async with Registry(client) as registry, registry.instance("payments", id="a", status=Status.UNHEALTHY):
-        async with registry.instance("orders", id="b"), registry.leadership("scheduler"):
-            await page.goto(watched.url)
-            await expect(page.locator("#leaders tr", has_text="scheduler")).to_be_visible()
-            await expect(page.locator("#plan")).to_contain_text("update bucket sessions")
-            await expect(page.locator("#groups tr", has_text="unhealthy")).to_be_visible()
+    async with (
+        Registry(client) as registry,
+        registry.instance("payments", id="a", status=Status.UNHEALTHY),
+        registry.leadership("scheduler"),
+    ):
+        await page.goto(watched.url)
+        await expect(page.locator("#leaders tr", has_text="scheduler")).to_be_visible()
+        await expect(page.locator("#plan")).to_contain_text("update bucket sessions")
+        await expect(page.locator("#groups tr", has_text="unhealthy")).to_be_visible()
 
-            await page.evaluate(AXE.read_text())
-            found = await page.evaluate("axe.run()")
+        await page.evaluate(AXE.read_text())
+        found = await page.evaluate("axe.run()")
 
     assert [] == [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
 

@@ -15,7 +15,7 @@ from embedded import Embedded
 
 VALUES = {
     "buckets": {
-        "service_registry": {"profile": "serviceRegistry", "ttlSeconds": 3},
+        "service_registry": {"profile": "serviceRegistry", "ttlSeconds": 6},
         "sessions": {"profile": "sessionCache", "ttlSeconds": 300},
         "elections": {"profile": "election"},
     },

@@ -67,6 +67,11 @@ class Link:
         greeting: dict[str, Any] = self._client._server_info
         return greeting
 
+    @property
+    def client(self) -> nats.aio.client.Client:
+        """What the registry, a library for applications, is given by them: a client of nats-py."""
+        return self._client
+
     async def open(self) -> None:
         """Connect, for as long as it takes: whoever calls sets the limit."""
         options = self._options()

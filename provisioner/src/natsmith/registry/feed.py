@@ -22,7 +22,7 @@ from nats.aio.subscription import Subscription
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.registry.bucket import NANO, Bucket
-from natsmith.registry.line import Line, gone, log
+from natsmith.registry.line import Line, gone, kept, log
 
 IDLE_SECONDS = 2
 """A server that has nothing to tell says so as often."""
@@ -46,6 +46,9 @@ class Event:
     gone: bool
     expired: bool
     """Whether the server's own marker says so."""
+
+    kept: float = 0.0
+    """The seconds that the server keeps it by a TTL of its own; 0: it has none, -1: it stays for ever."""
 
 
 class Hearer(Protocol):
@@ -220,6 +223,7 @@ class Feed:
                 payload=msg.data,
                 gone=gone(headers),
                 expired="Nats-Marker-Reason" in (headers or {}),
+                kept=kept(headers),
             )
         )
         if not pending and not self._is_current:

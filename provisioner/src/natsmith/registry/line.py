@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,10 @@ Back: TypeAlias = Callable[[bool], None]
 """Told whether it is the same server, which then ran all the while."""
 
 Lost: TypeAlias = Callable[[], None]
+
+
+class NoBucket(DecisionNeeded):
+    """There is no bucket of that name."""
 
 
 class Conflict(Exception):
@@ -137,7 +142,7 @@ class Line:
         answered = clock()
         refusal = answer.get("error")
         if refusal and refusal.get("err_code") == STREAM_NOT_FOUND:
-            raise DecisionNeeded(
+            raise NoBucket(
                 f"there is no bucket {name}: provision it (values: buckets.{name}, profile serviceRegistry or election)"
             )
         if refusal:
@@ -223,6 +228,17 @@ def gone(headers: Mapping[str, str] | None) -> bool:
     if not headers:
         return False
     return "Nats-Marker-Reason" in headers or headers.get("KV-Operation") in ("DEL", "PURGE")
+
+
+def kept(headers: Mapping[str, str] | None) -> float:
+    """Return the seconds that the server keeps a value by a TTL of its own; 0: it has none, -1: it stays for ever."""
+    said = (headers or {}).get("Nats-TTL", "")
+    if said == "never":
+        return -1.0
+    if said.isdecimal():
+        return float(said)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", said)
+    return sum(float(number) * {"h": 3600, "m": 60, "s": 1, "ms": 0.001}[unit] for number, unit in parts)
 
 
 def _stored(message: dict[str, Any]) -> Stored:

@@ -140,6 +140,8 @@ class View:
     def happened(self, event: Event) -> None:
         """Take a heartbeat, a change, or an end."""
         key = event.key
+        if entry.is_canary(key):
+            return
         if self._told is not None:
             self._told.add(key)
         self.unread.pop(key, None)

@@ -78,7 +78,19 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         (("aply",), "natsmith has no verb 'aply': did you mean apply?"),
         (
             (),
-            "natsmith needs a verb: plan, apply, verify, status, export, history, credentials or schema: see natsmith --help",
+            "natsmith needs a verb: plan, apply, verify, status, export, history, registry, credentials or schema: see natsmith --help",
+        ),
+        (
+            ("registry",),
+            "natsmith registry needs what to do after it: there are list, watch, clean, doctor: "
+            "see natsmith registry list --help",
+        ),
+        (("registry", "lst"), "natsmith registry needs what to do after it: did you mean list?"),
+        (("registy", "list"), "natsmith has no verb 'registy': did you mean registry?"),
+        (
+            ("registry", "list", "--dry-run"),
+            "--dry-run is not an option of natsmith registry list, but of registry clean: "
+            "see natsmith registry list --help",
         ),
         (("plan",), "natsmith plan needs -f FILE, or -f - for standard input: see natsmith plan --help"),
         (

@@ -43,13 +43,13 @@ def info(config: Config, **more: Any) -> StreamInfo:
 
 def out(**final: Any) -> Config:
     """Return the configuration of the copy on the way out."""
-    return copies.copying({**FINAL, **final}, "S", temporary_one=True, record=record())
+    return copies.copying({**FINAL, **final}, "S", record())
 
 
 def back(final: Config = FINAL, **more: Any) -> Config:
     """Return the configuration of the copy on the way back."""
     about = record(**more)
-    return copies.copying(final, about.carrier, temporary_one=False, record=about)
+    return copies.copying(final, about.carrier, about)
 
 
 # -- What copies
@@ -97,14 +97,14 @@ def test_the_copy_on_the_way_back_is_of_the_wanted_make() -> None:
 @pytest.mark.parametrize(("before", "after"), [(True, False), (False, True), (False, False)])
 def test_what_was_written_by_the_old_rules_is_copied_by_them(key: str, before: bool, after: bool) -> None:
     about = record(original={**ORIGINAL, key: before})
-    config = copies.copying({**FINAL, key: after}, "S", temporary_one=True, record=about)
+    config = copies.copying({**FINAL, key: after}, "S", about)
 
     assert (before or after) is config[key]
 
 
 def test_a_rename_gives_messages_their_new_subjects_and_lets_the_mark_through() -> None:
     """What no transform matches would not be copied."""
-    config = copies.copying(dict(RENAMED.final), "S", temporary_one=False, record=RENAMED)
+    config = copies.copying(dict(RENAMED.final), "S", RENAMED)
 
     assert {
         "name": "S",
@@ -117,9 +117,15 @@ def test_a_rename_gives_messages_their_new_subjects_and_lets_the_mark_through() 
 
 def test_a_rename_that_keeps_its_subjects_transforms_nothing() -> None:
     about = replace(RENAMED, final={**RENAMED.final, "subjects": ["S.>"]})
-    config = copies.copying(dict(about.final), "S", temporary_one=False, record=about)
+    config = copies.copying(dict(about.final), "S", about)
 
     assert {"name": "S"} == config["mirror"]
+
+
+def test_what_announces_a_move_remembers_it_and_copies_nothing() -> None:
+    config = copies.announcing(out(), record())
+
+    assert (record(), {"name": "natsmith_room_S"}) == (copies.record_of(info(config)), config["mirror"])
 
 
 # -- The switch
@@ -181,6 +187,9 @@ CARRIER_PARKED = info(copies.parked(CARRIER.config), messages=6)
 BACK = info(back(), created="now", messages=2)
 NEW = info(copies.remembering(FINAL, record()), created="now", messages=5)
 FOREIGN = info(FINAL, created="now")
+NOTE = info(copies.announcing(out(), record()))
+WOKEN = info(copies.remembering(copies.parked(ORIGINAL), record()), created="later", messages=6, last_sequence=6)
+AHEAD = info(out(), messages=7, last_sequence=7)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +203,17 @@ FOREIGN = info(FINAL, created="now")
         (BACK, CARRIER_PARKED, Stage.RETURN_PARKED, "natsmith_move_S", (6, 2)),
         (NEW, CARRIER_PARKED, Stage.HOME, "S", (5, 5)),
         (NEW, None, Stage.FINISHING, "S", (5, 5)),
+        (OLD, NOTE, Stage.ANNOUNCED, "S", (5, 0)),
+        (None, NOTE, Stage.FORGOTTEN, "natsmith_move_S", (0, 0)),
         (None, COPY, Stage.FORGOTTEN, "natsmith_move_S", (3, 0)),
+        (WOKEN, COPY, Stage.FORGOTTEN, "natsmith_move_S", (3, 6)),
+        (replace(WOKEN, created="then"), COPY, Stage.PARKED, "S", (6, 3)),
+        (replace(WOKEN, created="then"), AHEAD, Stage.UNLOADED, "S", (6, 6)),
+        (WOKEN, None, Stage.UNLOADED, "S", (6, 6)),
+        (BACK, None, Stage.UNLOADED, "S", (2, 2)),
+        (None, CARRIER_PARKED, Stage.AWAY, "natsmith_move_S", (6, 0)),
+        (None, None, Stage.BROKEN, "natsmith_move_S", (0, 0)),
+        (OLD, None, Stage.BROKEN, "natsmith_move_S", (0, 5)),
         (FOREIGN, CARRIER, Stage.BROKEN, "natsmith_move_S", (5, 0)),
         (FOREIGN, COPY, Stage.BROKEN, "natsmith_move_S", (3, 0)),
     ],
@@ -209,10 +228,18 @@ def test_how_far_a_move_came_is_seen_from_what_is_there(
     assert (stage, at, counts) == (moving.stage, moving.at, (moving.messages, moving.copied))
 
 
+def test_a_rename_without_its_new_stream_is_known_by_the_old_one() -> None:
+    source = info(copies.remembering(copies.parked(ORIGINAL), RENAMED), created="then")
+
+    assert [(Stage.UNLOADED, "S")] == [(each.stage, each.at) for each in copies.moves([source])]
+
+
 def test_every_move_of_an_account_is_found_once() -> None:
     """The carrier knows it best; a stream that is whole again knows what is left to do."""
     assert [Stage.RETURNING] == [each.stage for each in copies.moves([BACK, CARRIER])]
     assert [Stage.FINISHING] == [each.stage for each in copies.moves([NEW])]
+    assert [Stage.UNLOADED] == [each.stage for each in copies.moves([WOKEN])]
+    assert [Stage.PARKED] == [each.stage for each in copies.moves([replace(WOKEN, created="then"), COPY])]
     assert [] == copies.moves([OLD, FOREIGN])
 
 

@@ -22,7 +22,7 @@ RESOURCES: Mapping[str, Mapping[str, str]] = {
         "services": "Service",
     },
     "apps/v1": {"deployments": "Deployment", "statefulsets": "StatefulSet"},
-    "batch/v1": {"jobs": "Job"},
+    "batch/v1": {"cronjobs": "CronJob", "jobs": "Job"},
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
     "cert-manager.io/v1": {"certificates": "Certificate"},

@@ -55,10 +55,11 @@ EVERYTHING: Values = {
             "provisioner": {"existingSecret": "b-provisioner"},
         },
     },
-    "buckets": {"sessions": {"account": "A", "ttlSeconds": 300}},
+    "buckets": {"sessions": {"account": "A", "ttlSeconds": 300}, "registry": {"account": "A", "ttlSeconds": 30}},
     "streams": {"S": {"account": "B", "subjects": ["s.>"], "consumers": {"w": {}}}},
     "objectStores": {"files": {"account": "B"}},
     "provisioner": {"mode": "job", "podLabels": {"e": "f"}},
+    "registry": {"clean": {"enabled": True, "account": "A", "bucket": "registry"}},
     "toolbox": {"enabled": True},
 }
 """All that the chart can make, with users of every kind but plain passwords: their digest takes Helm 0.15 s."""
@@ -148,6 +149,8 @@ def pod_templates(release: Rendered) -> Iterator[tuple[str, Manifest]]:
     for each in release.manifests:
         if each["kind"] == "Pod":
             yield each["metadata"]["name"], each
+        elif each["kind"] == "CronJob":
+            yield each["metadata"]["name"], each["spec"]["jobTemplate"]["spec"]["template"]
         elif "template" in each.get("spec", {}):
             yield each["metadata"]["name"], each["spec"]["template"]
 

@@ -70,6 +70,13 @@ OTHERS: dict[str, Any] = {
     "provisioner.consent": {"sessions": "c-1"},
     "provisioner.deadlineSeconds": 120,
     "provisioner.backoffLimit": 3,
+    "registry.clean.enabled": False,
+    "registry.clean.schedule": "0 * * * *",
+    "registry.clean.bucket": "sessions",
+    "registry.clean.account": "B",
+    "registry.clean.dryRun": True,
+    "registry.clean.deadlineSeconds": 60,
+    "registry.clean.resources": {"requests": {"cpu": "7m"}},
     "toolbox.enabled": False,
     "tests.enabled": False,
     "nats.enabled": None,
@@ -105,6 +112,8 @@ def base(path: str) -> Values:
         return laid(EXTERNAL, {"provisioner": {"connection": {"tls": {"existingSecret": "tls"}}}})  # type: ignore[no-any-return]
     if path == "nats.tls.existingSecret":
         return nats(replicas=3)
+    if path == "registry.clean.account":
+        return laid(EVERYTHING, {"provisioner": {"mode": "none"}})  # type: ignore[no-any-return]
     return laid(EVERYTHING, {"nats": {"tls": {"existingSecret": ""}}})  # type: ignore[no-any-return]
 
 

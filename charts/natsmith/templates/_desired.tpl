@@ -20,7 +20,7 @@
 {{- toYaml $desired -}}
 {{- end -}}
 
-{{- /* natsmith.connections — in: dict root, role; out: YAML of how to log in to each account; no secret is inside */ -}}
+{{- /* natsmith.connections — in: dict root, role, account (else all); out: YAML of how to log in to each account; no secret is inside */ -}}
 {{- define "natsmith.connections" -}}
 {{- $root := .root -}}
 {{- $tls := include "natsmith.tlsSecret" $root -}}
@@ -42,7 +42,7 @@
 {{- end -}}
 
 {{- /*
-natsmith.reachable — in: dict root, role; out: JSON list with one user of that role for each account that a pod of ours can log in as
+natsmith.reachable — in: dict root, role, account (else all); out: JSON list with one user of that role for each account that a pod of ours can log in as
 
 Of the applications it is the first that may do everything and whose secret the release knows.
 */ -}}
@@ -50,7 +50,7 @@ Of the applications it is the first that may do everything and whose secret the 
 {{- $chosen := list -}}
 {{- $seen := dict -}}
 {{- range include "natsmith.users" .root | fromJsonArray -}}
-{{- if and (eq .role $.role) .secret (not .given.permissions) (not (hasKey $seen .account)) -}}
+{{- if and (eq .role $.role) (has $.account (list nil .account)) .secret (not .given.permissions) (not (hasKey $seen .account)) -}}
 {{- $_ := set $seen .account true -}}
 {{- $chosen = append $chosen . -}}
 {{- end -}}

@@ -19,6 +19,15 @@ A longer name ends in a hash, so that two long names that begin alike stay apart
 {{- end -}}
 {{- end -}}
 
+{{- /* natsmith.cleaner.fullname — in: root; out: the name of the CronJob, at most 52: a Job's name has 11 more. A longer one ends in a hash, as above. */ -}}
+{{- define "natsmith.cleaner.fullname" -}}
+{{- $full := include "natsmith.fullname" . -}}
+{{- if gt (len $full) 37 -}}
+{{- $full = printf "%s-%s" ($full | trunc 31 | trimSuffix "-") (sha256sum $full | trunc 5) -}}
+{{- end -}}
+{{- printf "%s-registry-clean" $full -}}
+{{- end -}}
+
 {{- /* natsmith.selector — in: dict root, component; out: the labels that find the pods of a component, which never change */ -}}
 {{- define "natsmith.selector" -}}
 app.kubernetes.io/name: {{ include "natsmith.name" .root | quote }}

@@ -64,7 +64,7 @@ domain: {{ . | quote }}
 {{- $user = dict "user" .login "$include" (printf "users/%s.conf" .key) -}}
 {{- end -}}
 {{- if eq .role "provisioner" -}}
-{{- $_ := set $user "permissions" (include "natsmith.provisionerRights" . | fromYaml) -}}
+{{- $_ := set $user "permissions" (include "natsmith.provisionerRights" (dict "root" $ "account" .account) | fromYaml) -}}
 {{- else if .given.permissions -}}
 {{- $_ := set $user "permissions" .given.permissions -}}
 {{- end -}}

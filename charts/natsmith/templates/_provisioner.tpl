@@ -8,7 +8,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{- /* natsmith.provisionerPod.spec — in: dict root, component, roles; out: YAML of its spec, but for its containers */ -}}
+{{- /* natsmith.provisionerPod.spec — in: dict root, component, roles, account (the only one it serves; else all); out: YAML of its spec, but for its containers */ -}}
 {{- define "natsmith.provisionerPod.spec" -}}
 serviceAccountName: {{ include "natsmith.fullname" .root }}-provisioner
 automountServiceAccountToken: false
@@ -37,7 +37,7 @@ volumes:
     emptyDir: {}
 {{- end -}}
 
-{{- /* natsmith.provisionerFiles — in: dict root, roles; out: YAML list of what is under /etc/natsmith */ -}}
+{{- /* natsmith.provisionerFiles — in: dict root, roles, account; out: YAML list of what is under /etc/natsmith */ -}}
 {{- define "natsmith.provisionerFiles" -}}
 - configMap:
     name: {{ include "natsmith.fullname" .root }}-desired
@@ -72,15 +72,16 @@ volumes:
 {{- end }}
 {{- end -}}
 
-{{- /* natsmith.provisionerContainer — in: root; out: YAML of a container of natsmith's, but for its name and arguments */ -}}
+{{- /* natsmith.provisionerContainer — in: dict root, connections (a file of natsmith.provisionerFiles), resources; out: YAML of a container of natsmith's, but for its name and arguments */ -}}
 {{- define "natsmith.provisionerContainer" -}}
-image: {{ include "natsmith.image" (dict "image" .Values.provisioner.image "tag" .Chart.AppVersion) | quote }}
-imagePullPolicy: {{ .Values.provisioner.image.pullPolicy }}
+{{- $job := .root.Values.provisioner -}}
+image: {{ include "natsmith.image" (dict "image" $job.image "tag" .root.Chart.AppVersion) | quote }}
+imagePullPolicy: {{ $job.image.pullPolicy }}
 env:
   - name: NATSMITH_CONNECTIONS
-    value: /etc/natsmith/connections.yaml
+    value: /etc/natsmith/{{ .connections | default "connections.yaml" }}
 resources:
-  {{- toYaml .Values.provisioner.resources | nindent 2 }}
+  {{- .resources | default $job.resources | toYaml | nindent 2 }}
 securityContext:
   {{- include "natsmith.containerSecurity" . | nindent 2 }}
 volumeMounts:
@@ -149,7 +150,7 @@ template:
       - name: natsmith
         command: [natsmith]
         args: {{ toRawJson $flags }}
-        {{- include "natsmith.provisionerContainer" . | nindent 8 }}
+        {{- include "natsmith.provisionerContainer" (dict "root" .) | nindent 8 }}
         # The outcome as one line of JSON: kubectl get pod -o jsonpath='{..terminated.message}'
         terminationMessagePath: /dev/termination-log
         terminationMessagePolicy: FallbackToLogsOnError

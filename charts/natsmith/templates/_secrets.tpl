@@ -17,11 +17,11 @@ Only the server's half of each Secret: what clients need stays out of its pod.
 {{- include "natsmith.sources" $files -}}
 {{- end -}}
 
-{{- /* natsmith.clientSecrets — in: dict root, roles; out: YAML list of the projected sources with what users of these roles log in with */ -}}
+{{- /* natsmith.clientSecrets — in: dict root, roles, account; out: YAML list of the projected sources with what users of these roles log in with */ -}}
 {{- define "natsmith.clientSecrets" -}}
 {{- $files := dict -}}
 {{- range $role := .roles -}}
-{{- range include "natsmith.reachable" (dict "root" $.root "role" $role) | fromJsonArray -}}
+{{- range include "natsmith.reachable" (dict "root" $.root "role" $role "account" $.account) | fromJsonArray -}}
 {{- $file := dict "key" (printf "%s.password" .key) "path" (printf "%s.password" .key) -}}
 {{- if eq .kind "nkey" -}}
 {{- $file = dict "key" (.given.seedSecret.key | default "seed") "path" (printf "%s.nk" .key) -}}

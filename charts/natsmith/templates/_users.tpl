@@ -46,7 +46,18 @@ provisioner or application), kind (nkey, password, existing or generated), secre
 {{- end -}}
 {{- end -}}
 
-{{- /* natsmith.provisionerRights — what the provisioner may do, and no more; tests/live/test_rights.py shows that it needs each */ -}}
+{{- /* natsmith.cleaner.account — in: root; out: the account whose registry is cleaned, empty where none is */ -}}
+{{- define "natsmith.cleaner.account" -}}
+{{- with .Values.registry.clean -}}
+{{- if .enabled }}{{ .account | default (include "natsmith.accounts" $ | fromJson | keys | sortAlpha | first) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+natsmith.provisionerRights — in: dict root, account; out: YAML of what its provisioner may do, and no more
+
+tests/live/test_rights.py shows that it needs each; those for cleaning a registry are there for its bucket alone.
+*/ -}}
 {{- define "natsmith.provisionerRights" -}}
 publish:
   allow:
@@ -71,6 +82,14 @@ publish:
     - $KV.natsmith_state.>
     - $KV.natsmith_canary.>
     - $SYS.REQ.USER.INFO
+    {{- if eq .account (include "natsmith.cleaner.account" .root) }}
+    {{- with .root.Values.registry.clean.bucket }}
+    - $JS.API.CONSUMER.CREATE.KV_{{ . }}.>
+    # What it reads comes in portions, each of which it acknowledges here.
+    - $JS.FC.KV_{{ . }}.>
+    - $KV.{{ . }}.>
+    {{- end }}
+    {{- end }}
 subscribe:
   allow:
     - _INBOX_natsmith.>

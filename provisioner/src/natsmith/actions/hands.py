@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from natsmith.actions.lease import Lease, clock
+from natsmith.actions.lease import Lease
 from natsmith.actions.switching import Copied, Switch, Told, TooSlow, telling
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.moving import Record, parking
@@ -27,7 +28,7 @@ class Circumstances:
     """Whether a consumer can be told where to go on."""
 
     until: float
-    """When the run has to be over, by ``lease.clock``."""
+    """When the run has to be over, by ``clock()``."""
 
 
 class Hands:
@@ -65,7 +66,8 @@ class Hands:
             self.relay.rest()
 
     async def switch(self, source: str, copy: str, live: Config, promote: Callable[[], Awaitable[None]]) -> None:
-        switch = Switch(self.server, self.lock, source, copy, live)
+        parked = copies.remembering(copies.parked(live), self.record)  # its copy may not outlive its promotion
+        switch = Switch(self.server, self.lock, source, copy, parked)
         self.step("park", stream=source)
         try:
             await switch.run(promote)

@@ -5,39 +5,44 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.hands import Hands
-from natsmith.actions.lease import clock
 from natsmith.actions.switching import StandsStill, alike, both, caught_up
+from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Config, Refused, StreamInfo
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded
 from natsmith.model.moving import Record, room
 
 
-class Hops(Hands):
+class Hops(Waking):
     """The steps of one move."""
 
     async def begin(self) -> None:
         """Begin to copy; a copy answers no direct gets, since it may be behind."""
         source = await self.stream(self.record.source)
         original = copies.forgetting(source.config)
+        if copies.is_parked(source):  # nothing remembers why: what it is to be like is all that is known
+            original = copies.promoted(original, self.final)
         if self.record.original.get("allow_direct"):
             original["allow_direct"] = True  # it was off for a moment when an earlier run was killed
-        self.record = replace(self.record, created=source.created, original=original)
         positions = await carrying.positions(self.server, self.record.source)
-        if copies.too_long(replace(self.record, positions=positions)):
+        self.record = replace(self.record, created=source.created, original=original, positions=positions)
+        if copies.too_long(self.record):
             raise DecisionNeeded(
                 f"its {len(positions)} consumers are more than can be remembered while it moves: remove some first"
             )
         await self._fits()
-        config = copies.copying(
-            self.final,
-            self.record.source,
-            temporary_one=not self.record.renames,
-            record=self.record,
-        )
+        config = copies.copying(self.final, self.record.source, self.record)
+        # Until then nothing else would know of a source that its server does not load after a change.
+        self.step("announce", stream=config["name"])
+        await self.server.create_stream(copies.announcing(config, self.record))
+
+        async def copy() -> None:
+            await self.server.delete_stream(config["name"])
+            await self.server.create_stream(config)
+
         self.step("copy", into=config["name"])
-        await self.unheard(original, lambda: self.server.create_stream(config))
+        await self.unheard(original, copy)
 
     async def _fits(self) -> None:
         """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
@@ -71,58 +76,43 @@ class Hops(Hands):
 
     async def switch_out(self) -> None:
         """Let the copy take the writes."""
-        source, copy = self.record.source, self.record.carrier
-        if self.record.renames:
-            await self.relay.end()  # nobody answers for the old name from now on
-        else:
-            self.relay.hold()
-
-        async def promote() -> None:
-            positions = await carrying.positions(self.server, source)
-            self.record = replace(self.record, positions=positions)
-            info = await self.stream(copy)
-            config = copies.remembering(copies.promoted(info.config, self.final), self.record)
-            direct = bool(self.final.get("allow_direct")) if self.record.renames else True
-            self.step("promote", stream=copy)
-            await self.update(config | {"allow_direct": direct})
-            if not self.record.renames:
-                await self.relay.to(copy)
-
-        await self.switch(source, copy, dict(self.record.original), promote)
-
-    async def rescue(self) -> None:
-        """Let the copy take the writes of a stream that its server forgot with its memory: it has all there is."""
-        info = await self.stream(self.record.carrier)
-        direct = bool(self.final.get("allow_direct")) if self.record.renames else True
-        self.step("promote", stream=self.record.carrier)
-        await self.update(copies.promoted(info.config, self.final) | {"allow_direct": direct})
+        await self.quiet()
+        await self.switch(self.record.source, self.record.carrier, dict(self.record.original), self.promote_out)
 
     async def leave(self) -> None:
-        """Delete the source, which takes no writes any more; what was removed from it meanwhile goes from the copy too."""
+        """Delete the source, which takes no writes any more; what was removed from it meanwhile goes from the copy too.
+
+        From then on only the copy knows of the move, and is not changed before another one does.
+        """
         await alike(self.server, self.record.source, self.record.carrier)
+        carrier = await self.stream(self.record.carrier)
         positions = await carrying.positions(self.server, self.record.source)
-        if positions != self.record.positions:  # a run was killed here, and its consumers went on
-            self.record = replace(self.record, positions=positions)
-            carrier = await self.stream(self.record.carrier)
-            await self.update(copies.remembering(carrier.config, self.record))
+        changed = positions != self.record.positions  # a run was killed here, and its consumers went on
+        self.record = replace(self.record, positions=positions)
+        config = copies.remembering(carrier.config, self.record)
+        if not self.record.renames:
+            self.relay.hold()
+            config["allow_direct"] = False  # or what copies it would answer as well
+        if changed or not self.record.renames:
+            await self.update(config)
         self.step("delete", stream=self.record.source)
         await self.server.delete_stream(self.record.source)
 
-    async def make_anew(self) -> None:
+    async def make_anew(self, kept: Record) -> None:
         """Make the new stream, as a copy, and its consumers, which go on with what arrives."""
-        through = await self.stream(self.record.carrier)
-        config = copies.copying(
-            self.final,
-            self.record.carrier,
-            temporary_one=False,
-            record=self.record,
-        )
         self.relay.hold()
+        through = await self.stream(self.record.carrier)
         if through.config.get("allow_direct"):
             await self.update(through.config | {"allow_direct": False})
+        parked = copies.is_parked(through)  # there was one which had everything, and may have taken writes
+        config = copies.copying(dict(kept.final) if parked else self.final, self.record.carrier, self.record)
         self.step("return", stream=self.record.home)
         try:
-            await self.server.create_stream(config)
+            home = await self.server.create_stream(config)
+            if home.last_sequence and not (parked and home.last_sequence >= through.last_sequence):
+                # What a server kept of an earlier one need not be whole; once it is deleted nothing is left of it.
+                await self.server.delete_stream(self.record.home)
+                await self.server.create_stream(config)
             await self._consumers()
         except Refused as refusal:
             await self._fall_back(refusal)
@@ -136,18 +126,26 @@ class Hops(Hands):
             raise refusal
         self.refused = refusal
         self.record = replace(self.record, final=dict(self.record.original))
+        await self._away()
+
+    async def _away(self) -> None:
+        """Delete what was copied back, which is made anew; nobody but it would remember a copy that is not loaded."""
+        info, home = await self.stream(self.record.carrier), await self.server.stream(self.record.home)
+        self.relay.hold()
+        if home or copies.is_parked(info):
+            await self.update(copies.promoted(info.config, self.final) | {"allow_direct": False})
+        self.step("delete", stream=self.record.home)
         await self.server.delete_stream(self.record.home)
 
     async def switch_back(self) -> None:
         """Let the new stream take the writes when it has everything."""
         through, home = self.record.carrier, self.record.home
         info, back = await both(self.server, through, home)
+        if copies.is_parked(info) and back.last_sequence > info.last_sequence:
+            await self._promote_back()  # it has taken writes already, and its server did not load what it was then
+            return
         if not copies.same_make(back.config, self.final):
-            # The values changed since it was begun; what was copied back so far is made anew.
-            if copies.is_parked(info):
-                await self.update(copies.promoted(info.config, self.final))
-            self.step("delete", stream=home)
-            await self.server.delete_stream(home)
+            await self._away()  # the values changed since it was begun
             return
         try:
             await self._consumers()
@@ -161,22 +159,21 @@ class Hops(Hands):
             try:
                 await caught_up(self.server, through, home, until=None, told=self.told_of(through, home))
             except StandsStill:
-                await self.server.delete_stream(home)  # a copy that stands still never goes on: it is made anew
+                await self._away()  # a copy that stands still never goes on
                 raise
             await self._pruned(live, back)
             await alike(self.server, through, home)
         self.relay.hold()
+        await self.switch(through, home, live, self._promote_back)
 
-        async def promote() -> None:
-            mirror = await self.stream(home)
-            config = copies.promoted(mirror.config, self.final)
-            config |= {"allow_direct": bool(self.final.get("allow_direct"))}
-            config |= {"max_consumers": self.final.get("max_consumers", -1)}
-            self.step("promote", stream=home)
-            await self.update(config)
-            await self.relay.to(home)
-
-        await self.switch(through, home, live, promote)
+    async def _promote_back(self) -> None:
+        home = await self.stream(self.record.home)
+        config = copies.promoted(home.config, self.final)
+        config |= {"allow_direct": bool(self.final.get("allow_direct"))}
+        config |= {"max_consumers": self.final.get("max_consumers", -1)}
+        self.step("promote", stream=self.record.home)
+        await self.update(config)
+        await self.relay.to(self.record.home)
 
     async def _answering(self, live: Config, back: StreamInfo) -> None:
         """Let the temporary stream answer direct gets, and the copy of it none."""
@@ -223,6 +220,8 @@ class Hops(Hands):
     async def forget_copy(self) -> None:
         """Go back to how it was before the copy."""
         await carrying.resume(self.server, self.record.source)
+        if copies.is_parked(await self.stream(self.record.source)):
+            await self.unpark()
         await self.direct_again()
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)

@@ -74,7 +74,7 @@ class Move:
         record = self._hops.record
         names = (record.source, record.carrier, record.home)
         source, carrier, home = await asyncio.gather(*(self._hops.server.stream(name) for name in names))
-        kept = copies.record_of(carrier) or copies.record_of(home)
+        kept = copies.record_of(carrier) or copies.record_of(home) or copies.record_of(source)
         if kept is None:
             return None
         known = replace(record, positions=kept.positions, created=kept.created, original=kept.original)
@@ -110,16 +110,19 @@ class Move:
             await self._hops.begin()
             self._begun = True
             return True
-        if moving.stage is Stage.COPYING and not self._begun and moving.record.original.get("storage") == "memory":
-            # Its server may have been restarted since, and have begun to count anew: what was copied says nothing.
+        # Its server may have been restarted since, and have begun to count anew: what was copied says nothing.
+        doubtful = not self._begun and moving.record.original.get("storage") == "memory"
+        if moving.stage is Stage.ANNOUNCED or (moving.stage is Stage.COPYING and doubtful):
             await self._hops.forget_copy()
+            self._begun = False
             return True
         steps: dict[Stage, Callable[[], Awaitable[None]]] = {
             Stage.COPYING: self._hops.drain_and_switch_out,
             Stage.PARKED: self._hops.switch_out,
-            Stage.FORGOTTEN: self._hops.rescue,
+            Stage.FORGOTTEN: partial(self._hops.wake_source, moving.record),
+            Stage.UNLOADED: partial(self._hops.wake_copy, moving.record),
             Stage.SWITCHED: self._hops.leave,
-            Stage.AWAY: self._hops.make_anew,
+            Stage.AWAY: partial(self._hops.make_anew, moving.record),
             Stage.RETURNING: self._hops.switch_back,
             Stage.RETURN_PARKED: self._hops.switch_back,
             Stage.HOME: self._hops.clear,

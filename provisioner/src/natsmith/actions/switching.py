@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from natsmith.actions.lease import Lease, clock
+from natsmith.actions.lease import Lease
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Server, StreamInfo
+from natsmith.clock import clock
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.moving import PARKING, parking
@@ -149,9 +150,9 @@ async def alike(server: Server, source: str, copy: str) -> None:
 class Switch:
     """One switch from a stream to its copy."""
 
-    def __init__(self, server: Server, lock: Lease, source: str, copy: str, live: Config) -> None:
+    def __init__(self, server: Server, lock: Lease, source: str, copy: str, parked: Config) -> None:
         self.server, self.lock, self.source, self.copy = server, lock, source, copy
-        self.parked = copies.parked(live)
+        self.parked = parked
         self.pause = 0.0
         """Seconds that nobody could write."""
 

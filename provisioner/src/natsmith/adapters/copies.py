@@ -8,7 +8,7 @@ from typing import Any
 
 from natsmith.adapters.server import Config, ConsumerInfo, StreamInfo
 from natsmith.adapters.wire import CARRIED, RENAMED, STARTS, filters, own_metadata, remembered_map
-from natsmith.model.moving import METADATA, Moving, Record, Stage, parking
+from natsmith.model.moving import METADATA, Moving, Record, Stage, parking, room
 from natsmith.planning.subjects import meet
 
 ONLY_PROMOTED = (
@@ -24,7 +24,7 @@ LONGEST_RECORD = 100 * 1024
 LIMITS = ("max_msgs", "max_bytes", "max_msg_size", "max_msgs_per_subject", "discard", "no_ack")
 
 
-def copying(final: Config, source: str, *, temporary_one: bool, record: Record) -> Config:
+def copying(final: Config, source: str, record: Record) -> Config:
     """Return the configuration of a stream that copies *source* to become *final*."""
     result = {key: value for key, value in final.items() if key not in ONLY_PROMOTED}
     # A mirror that reaches a limit with discard: new stands still for good, and nothing raised later revives it.
@@ -39,7 +39,7 @@ def copying(final: Config, source: str, *, temporary_one: bool, record: Record) 
     result |= {"mirror": {"name": source}, "allow_direct": False, "no_ack": False}
     for key in ("allow_rollup_hdrs", "allow_msg_ttl"):  # what is copied was written by the source's rules
         result[key] = bool(final.get(key) or record.original.get(key))
-    if temporary_one:
+    if source == record.source and not record.renames:
         # It has to outlive a restart, and keeps what consumers have not got, whatever the ends of the move are like.
         result |= {"name": record.carrier, "storage": "file", "retention": "limits", "max_consumers": -1}
         result.pop("persist_mode", None)
@@ -53,8 +53,17 @@ def copying(final: Config, source: str, *, temporary_one: bool, record: Record) 
         result |= {
             "mirror": _renaming(source, final, record),
             "max_msgs_per_subject": final.get("max_msgs_per_subject", -1),
+            "max_consumers": 1,
         }
     return remembering(result, record)
+
+
+def announcing(copy: Config, record: Record) -> Config:
+    """Return the configuration of a stream that only remembers the move, before anything is done to its source.
+
+    It mirrors nothing that there is.
+    """
+    return copy | {"mirror": {"name": room(record.home)}}
 
 
 def _renaming(source: str, final: Config, record: Record) -> Config:
@@ -178,16 +187,41 @@ def _stage(record: Record, source: StreamInfo | None, carrier: StreamInfo | None
     """Return the stage of a move; *home* is the same as *source* where nothing is renamed."""
     there = source if source and source.created == record.created else None
     if carrier is None:
-        ended = home is not None and home.created != record.created and not home.config.get("mirror")
-        return Stage.FINISHING if ended else Stage.BROKEN
+        return _stage_alone(record, source, home)
     if carrier.config.get("mirror"):
         if there is None:
-            forgotten = source is None and record.original.get("storage") == "memory"
-            return Stage.FORGOTTEN if forgotten else Stage.BROKEN
-        return Stage.PARKED if is_parked(there) else Stage.COPYING
+            return Stage.FORGOTTEN if source is None or _woken(source) else Stage.BROKEN
+        return _stage_out(record, there, carrier)
     if there is not None:
         return Stage.SWITCHED
     return Stage.FINISHING if record.renames else _stage_home(record, carrier, home)
+
+
+def _woken(source: StreamInfo) -> bool:
+    """Return whether a source is ours though it is another one: made again, and not ready to be written to."""
+    return is_parked(source) and record_of(source) is not None
+
+
+def _stage_alone(record: Record, source: StreamInfo | None, home: StreamInfo | None) -> Stage:
+    """Return the stage of a move without the stream that carries it."""
+    if source and _woken(source):
+        return Stage.UNLOADED
+    if home is None or home.created == record.created:
+        return Stage.BROKEN
+    mirror = home.config.get("mirror")
+    if not mirror:
+        return Stage.FINISHING
+    return Stage.UNLOADED if mirror.get("name") == record.carrier else Stage.BROKEN
+
+
+def _stage_out(record: Record, source: StreamInfo, copy: StreamInfo) -> Stage:
+    """Return the stage of a move on its way out."""
+    if copy.config["mirror"].get("name") != record.source:
+        return Stage.ANNOUNCED
+    if not is_parked(source):
+        return Stage.COPYING
+    # A copy with more than its source has taken writes already: only its server knows no more of that.
+    return Stage.UNLOADED if copy.last_sequence > source.last_sequence else Stage.PARKED
 
 
 def _stage_home(record: Record, carrier: StreamInfo, home: StreamInfo | None) -> Stage:

@@ -57,7 +57,9 @@ class JetStream:
     """One account on one server; see ``server.Server``."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = self._link = link
+        """The connection itself, for the registry's verbs."""
+
         self.passing = PASSING
         """The refusals that pass by themselves."""
 
@@ -70,11 +72,6 @@ class JetStream:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    @property
-    def link(self) -> Link:
-        """The connection, for those who hear what the server tells unasked."""
-        return self._link
 
     @property
     def timeout(self) -> float:

@@ -69,7 +69,7 @@ class Link:
 
     @property
     def client(self) -> nats.aio.client.Client:
-        """What the registry's library is built on: it has callbacks of its own, which it puts before these."""
+        """What the registry, a library for applications, is given by them: a client of nats-py."""
         return self._client
 
     async def open(self) -> None:

@@ -15,13 +15,14 @@ _NO_SECRETS = {
     "--password": "a password comes from NATS_PASSWORD or --password-file",
     "--token": "a token comes from NATS_TOKEN",
 }
-_TEXTS = ("owner", "account", "expect", "name", "namespace", "release", "fullname")
+_TEXTS = ("bucket", "elections", "owner", "account", "expect", "name", "namespace", "release", "fullname")
 """What is written to the server or compared with what is there; file names may have any bytes."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; --help ends the process, a mistake is WrongValues that never shows a value."""
     parser, verbs = parsers()
+    argv = _joined(argv)
     verb = _verb_of(argv, parser, verbs)
     chosen = verbs.get(verb, parser)
     # Before argparse reads on: it stops at the first mistake, and takes what follows an unknown option for something else.
@@ -49,7 +50,23 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def verb_in(argv: Iterable[str]) -> str:
     """Return the verb among words that may not be what can be parsed, or nothing."""
-    return next((word for word in argv if word in EXAMPLES), "")
+    words = list(argv)
+    pairs = (f"{one} {other}" for one, other in zip(words, [*words[1:], ""], strict=True))
+    return next((verb for each in zip(words, pairs, strict=True) for verb in each if verb in EXAMPLES), "")
+
+
+def _joined(argv: Sequence[str]) -> Sequence[str]:
+    """Return the words with a verb of two words as one, as the parser has it."""
+    if list(argv[:1]) != ["registry"]:
+        return argv
+    if len(argv) > 1 and argv[1] in ("-h", "--help"):
+        return argv[1:]
+    if f"registry {argv[1] if len(argv) > 1 else ''}" in EXAMPLES:
+        return [f"registry {argv[1]}", *argv[2:]]
+    known = [verb.split()[1] for verb in EXAMPLES if verb.startswith("registry ")]
+    near = difflib.get_close_matches(argv[1], known, n=1) if len(argv) > 1 and not argv[1].startswith("-") else []
+    ends = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}: see natsmith registry list --help"
+    raise WrongValues(f"natsmith registry needs what to do after it: {ends}")
 
 
 def last(option: str, argv: Sequence[str]) -> str:
@@ -64,14 +81,14 @@ def last(option: str, argv: Sequence[str]) -> str:
 
 
 def _verb_of(argv: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, Parser]) -> str:
-    known = f"plan, apply, verify, status, export, history, monitor, credentials or schema: see {parser.prog} --help"
+    known = f"plan, apply, verify, status, export, history, registry, monitor, credentials or schema: see {parser.prog} --help"
     if not argv:
         raise WrongValues(f"natsmith needs a verb: {known}")
     first = argv[0]
     if first in verbs or first in parser._option_string_actions:
         return first
     if not first.startswith("-"):
-        near = difflib.get_close_matches(first, verbs, n=1)
+        near = difflib.get_close_matches(first, [*verbs, "registry"], n=1)
         raise WrongValues(
             f"natsmith has no verb {first!r}: " + (f"did you mean {near[0]}?" if near else f"there are {known}")
         )

@@ -9,6 +9,7 @@ examples:
   natsmith verify -f values/dev.yaml --prove              is it so, and does expiry really work?
   natsmith status                                         what is provisioned here
   natsmith export > values/live.yaml                      the account as values
+  natsmith registry list                                  services, fresh and stale, and who leads
   helm template charts/natsmith | natsmith plan -f -      what a release of the chart would change
   natsmith VERB --help                                    what else a verb can be told
 
@@ -19,7 +20,7 @@ connection:
 
 exit codes:
   0 done   1 stopped halfway   2 the values or the command line are wrong   3 a decision is needed
-  4 differs (plan --check, verify)   75 not ready, try later
+  4 differs (plan --check, verify, registry doctor)   75 not ready, try later
 """
 
 EXAMPLES = {
@@ -57,6 +58,22 @@ EXAMPLES = {
     "credentials": """\
   natsmith credentials -f values/dev.yaml --name natsmith-users | kubectl apply -f -
   natsmith credentials -f values/dev.yaml --name natsmith-users --only APP.app | kubeseal -o yaml
+""",
+    "registry list": """\
+  natsmith registry list
+  natsmith registry list --bucket services --output json
+""",
+    "registry watch": """\
+  natsmith registry watch                                 until Ctrl-C
+  natsmith registry watch --seconds 60 --output json      one object a line, for a minute
+""",
+    "registry clean": """\
+  natsmith registry clean --dry-run                       what would go, and why
+  natsmith registry clean
+""",
+    "registry doctor": """\
+  natsmith registry doctor
+  natsmith registry doctor --prove-seconds 300            wait for a canary in a bucket with a longer TTL
 """,
     "schema": """\
   natsmith schema > values.schema.json

@@ -63,6 +63,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
+    _registry(verbs)
     _monitor(verbs)
     _credentials(verbs)
     schema = _bare(verbs, "schema", "print the JSON Schema of the values, or with --markdown its page")
@@ -101,6 +102,28 @@ def _verb(verbs: argparse._SubParsersAction[Parser], name: str, what: str, *, va
     )
     _connection(verb)
     return verb
+
+
+def _registry(verbs: argparse._SubParsersAction[Parser]) -> None:
+    listing = _verb(verbs, "registry list", "show every entry of the service registry, stale ones too, and who leads")
+    watch = _verb(verbs, "registry watch", "tell what happens to services, until Ctrl-C")
+    clean = _verb(verbs, "registry clean", "remove what is stale, shut down, or unhealthy and silent; never what lives")
+    doctor = _verb(verbs, "registry doctor", "say what is wrong with the registry, and let a canary expire")
+    for verb in (listing, watch, clean, doctor):
+        verb.add_argument(
+            "--bucket", default="service_registry", metavar="NAME", help="the registry (service_registry)"
+        )
+        verb.add_argument("--elections", default="elections", metavar="NAME", help="where leaders are (elections)")
+    watch.add_argument("--seconds", type=_seconds, default=None, metavar="SECONDS", help="end after so long")
+    clean.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
+    clean.add_argument("--unread", action="store_true", help="remove stale entries that are not understood, too")
+    doctor.add_argument(
+        "--prove-seconds",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="wait so long at most for a canary to expire (60)",
+    )
 
 
 def _values(verb: Parser) -> None:

@@ -34,11 +34,13 @@ def parking(stream: str) -> str:
 class Stage(StrEnum):
     """How far a move came; each value says where the messages are and whether writes flow."""
 
+    ANNOUNCED = "it is about to be copied, and works as before"
     COPYING = "it is being copied, and works as before"
     PARKED = "writes are refused for a moment, while the last messages are copied"
     FORGOTTEN = (
-        "its server forgot the stream, which was in memory; the copy has what there is, and takes the writes next"
+        "its server started without the stream, which is made again; what does not come back is taken from the copy"
     )
+    UNLOADED = "its server started without the copy, which is made again before anything can be written"
     SWITCHED = "the copy takes the writes; the old stream is about to be deleted"
     AWAY = "the copy takes the writes; the stream is about to be made anew"
     RETURNING = "the copy takes the writes, and is being copied back"
@@ -50,12 +52,12 @@ class Stage(StrEnum):
     @property
     def undoable(self) -> bool:
         """Whether nothing but the copy has to go for everything to be as it was."""
-        return self in {Stage.COPYING, Stage.PARKED}
+        return self in {Stage.ANNOUNCED, Stage.COPYING, Stage.PARKED}
 
     @property
     def writes_flow(self) -> bool:
         """Whether publishers are answered."""
-        return self not in {Stage.PARKED, Stage.RETURN_PARKED, Stage.FORGOTTEN, Stage.BROKEN}
+        return self not in {Stage.PARKED, Stage.RETURN_PARKED, Stage.FORGOTTEN, Stage.UNLOADED, Stage.BROKEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,6 @@ class Moving:
     @property
     def at(self) -> str:
         """The stream that has all messages."""
-        if self.stage in {Stage.COPYING, Stage.PARKED}:
+        if self.stage.undoable or self.stage is Stage.UNLOADED:
             return self.record.source
         return self.record.home if self.stage in {Stage.HOME, Stage.FINISHING} else self.record.carrier

@@ -99,7 +99,7 @@ def _in_the_way(resource: Resource, found: Found, observed: Observed, named: Col
             return f"{other.title} copies it, and would lose its place: let that one begin anew, after the move"
     parked = parking(found.stream)
     for subject in [*found.get("subjects"), *resource.effective("subjects")]:
-        if meet(subject, parked):
+        if subject != parked and meet(subject, parked):
             return (
                 f"its subject {subject} takes every subject, so writes could not be kept away from it: narrow it first"
             )

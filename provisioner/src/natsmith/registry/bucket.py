@@ -99,6 +99,13 @@ class Bucket:
             return f"it drops every entry after {self.ttl:g} s, before a lease of {ttl} s is over"
         return self.unsafe_per_key(ttl)
 
+    def expires_like(self, other: Bucket) -> bool:
+        """Return whether entries live as long in both."""
+        return (self.ttl, self.per_key, self.history, self.marker) == (
+            *(other.ttl, other.per_key),
+            *(other.history, other.marker),
+        )
+
     def lives(self, instance: Instance) -> float:
         """Return the seconds after its heartbeat from which on *instance* is gone for readers."""
         if self.ttl:

@@ -9,15 +9,24 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from natsmith.clock import clock
+from natsmith.errors import NatsmithError
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.feed import Event, Feed
-from natsmith.registry.line import NEVER, Line, Stored
+from natsmith.registry.line import NEVER, Line, Stored, log
 
 AGAIN_SECONDS = 0.1
 """How soon a key is tried again that should have expired: servers are up to 0.3 s late."""
 
-LONGEST_PAUSE = 1.0
-"""How often it is tried at last: a value that somebody put there by hand never goes."""
+SLOWER_AFTER = 10
+SLOWEST = 4
+"""After so many tries half as often, at most so many times: a value that somebody put there by hand never goes."""
+
+TOLD_AFTER = 30
+"""After so many tries it is told that the key does not expire."""
+
+LOOK_SECONDS = 1.0
+"""How often it is asked whether the connection was closed for good, which nobody tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +46,20 @@ class Leader:
 class Candidacy:
     """What somebody who wants to lead hears of the key."""
 
-    def __init__(self, line: Line, bucket: str, key: str) -> None:
-        self._line = line
-        self._key = key
-        self._feed = Feed(line, bucket, self, key=key)
-        self._bucket = Bucket(name=bucket)
+    def __init__(self, line: Line, bucket: Bucket, key: str, *, run: str) -> None:
+        self._line, self._bucket, self._key, self._run = line, bucket, key, run
+        self._feed = Feed(line, bucket.name, self, key=key)
         self._expected = NEVER
         self._free_at = 0.0
-        """When the key can be had, by the server's clock."""
+        """When the key can be had, by this machine's clock: the server's may be set while somebody waits."""
 
         self._tries = 0
         self._heard = asyncio.Event()
-        self._current = asyncio.Event()
 
     async def open(self) -> None:
         """Begin to hear; return when it is known who leads."""
         await self._feed.open()
-        await self._current.wait()
+        self._learn(await self._line.last(self._bucket, self._key))
 
     async def close(self) -> None:
         """Hear no more."""
@@ -62,48 +68,70 @@ class Candidacy:
     async def free(self) -> int:
         """Return, as soon as the key can be had, the revision that it must still have then."""
         while True:
-            await self._line.up()
-            left = self._free_at - self._line.now()
+            await self._connected()
+            self._heard.clear()
+            left = self._free_at - clock()
             if left <= 0:
                 return self._expected
-            self._heard.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
                     await self._heard.wait()
 
     async def beaten(self) -> None:
         """Look why the key could not be had: somebody was faster, or the server is late with letting it go."""
-        last = await self._line.last(self._bucket, self._key)
-        if last is None or last.deleted:
-            self._expected, self._free_at = (last.revision if last else NEVER), 0.0
-            return
+        try:
+            last = await self._line.last(self._bucket, self._key)
+        except NatsmithError as error:
+            log.info("who has %s cannot be seen just now: %s", self._key, error)
+        else:
+            self._learn(last)
+        self.later()
+
+    def later(self) -> None:
+        """Try again after a pause, however often it has to be."""
         self._tries += 1
-        pause = min(AGAIN_SECONDS * 2 ** (self._tries // 10), LONGEST_PAUSE)
-        self._held(last.payload, last.at, not_before=self._line.now() + pause * random.uniform(0.5, 1))  # noqa: S311  (spreads load, keeps no secret)
+        if self._tries == TOLD_AFTER:
+            log.warning(
+                "key %s of bucket %s should be free by now and is not: if no leader wrote its value, delete it",
+                self._key,
+                self._bucket.name,
+            )
+        pause = AGAIN_SECONDS * 2 ** min(self._tries // SLOWER_AFTER, SLOWEST)
+        self._free_at = max(self._free_at, clock() + pause * random.uniform(0.5, 1))  # noqa: S311  (spreads load, keeps no secret)
 
     def begins(self, bucket: Bucket, *, anew: bool) -> None:
         """Know nothing of the key, if all is told anew."""
         self._bucket = bucket
         if anew:
-            self._expected, self._free_at = NEVER, 0.0
+            self._learn(None)
 
     def happened(self, event: Event) -> None:
         """Learn that somebody took it, renewed it, or let it go."""
         self._tries = 0
-        if event.gone:
-            self._expected, self._free_at = event.revision, 0.0
-        else:
-            self._held(event.payload, event.at)
-        self._heard.set()
+        self._learn(Stored(revision=event.revision, at=event.at, payload=event.payload, deleted=event.gone))
 
     def current(self) -> None:
-        """Know who leads."""
-        self._current.set()
+        """Need nothing: who leads was asked."""
 
-    def _held(self, payload: bytes, at: float, *, not_before: float = 0.0) -> None:
-        ttl = said_in(payload).get("ttl")
-        self._expected = NEVER
-        self._free_at = max(at + (ttl if isinstance(ttl, int) else 0), not_before)
+    async def _connected(self) -> None:
+        """Return when the connection stands; raise where it is closed, since it stays so."""
+        while True:
+            self._line.check_open()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    return await self._line.up()
+
+    def _learn(self, last: Stored | None) -> None:
+        """Know what the key is, and so when it can be had."""
+        self._expected, self._free_at = NEVER, 0.0
+        said = said_in(last.payload) if last and not last.deleted else {}
+        if last and (last.deleted or said.get("run") == self._run):
+            # Ours although nobody answered when it was written: it is taken once more, since when it began is not known.
+            self._expected = last.revision
+        elif last:
+            ttl = _seconds(said.get("ttl"))
+            self._free_at = clock() + min(ttl, last.at + ttl - self._line.now())
+        self._heard.set()
 
 
 def leader_of(group: str, last: Stored | None) -> Leader | None:
@@ -115,7 +143,7 @@ def leader_of(group: str, last: Stored | None) -> Leader | None:
         group=group,
         id=str(said.get("id", "unknown")),
         token=said["token"] if isinstance(said.get("token"), int) else last.revision,
-        ttl=said["ttl"] if isinstance(said.get("ttl"), int) else 0,
+        ttl=_seconds(said.get("ttl")),
         heard=last.at,
     )
 
@@ -127,3 +155,8 @@ def said_in(payload: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _seconds(ttl: object) -> int:
+    """Return a lease's length, or 0 where a value says something that is none."""
+    return ttl if isinstance(ttl, int) and 0 < ttl < 1e9 else 0

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from natsmith.errors import NatsmithError
 from natsmith.registry.entry import Instance
 
 
@@ -37,6 +38,7 @@ class Watcher:
         self._waiting: dict[str, Change] = {}
         self._something = asyncio.Event()
         self._ended = False
+        self._error: NatsmithError | None = None
 
     def hear(self, change: Change) -> None:
         """Keep a change until it is read."""
@@ -53,9 +55,9 @@ class Watcher:
         self._waiting[key] = change
         self._something.set()
 
-    def end(self) -> None:
-        """Have the reader's loop end."""
-        self._ended = True
+    def end(self, error: NatsmithError | None = None) -> None:
+        """Have the reader's loop end, once it has read what happened until now; with an error if there is one."""
+        self._ended, self._error = True, error
         self._something.set()
 
     def __aiter__(self) -> Watcher:
@@ -64,6 +66,8 @@ class Watcher:
     async def __anext__(self) -> Change:
         """Return the next change."""
         while not self._waiting:
+            if self._error:
+                raise self._error
             if self._ended:
                 raise StopAsyncIteration
             self._something.clear()

@@ -35,7 +35,7 @@ class LeadershipLost(NotReady):
 class Lease:
     """Being the leader, while it lasts."""
 
-    def __init__(self, group: str, token: int) -> None:
+    def __init__(self, group: str, token: int, *, until: float) -> None:
         self.group = group
         self.token = token
         """Rises with every leader: hand it to the work, and have refused there what comes with a lower one."""
@@ -43,7 +43,7 @@ class Lease:
         self.lost = asyncio.Event()
         """Set when the lease is over."""
 
-        self._until = 0.0
+        self._until = until
 
     @property
     def held(self) -> bool:
@@ -72,9 +72,11 @@ class Leadership:
                 f"ttl is {ttl!r}, but must be whole seconds, 1 or more: the server knows no parts of them"
             )
         self._key = entry.group_key(group)
-        self._line, self._bucket_name, self._group, self._ttl = line, bucket, group, ttl
+        self._line, self._group, self._ttl = line, group, ttl
         self._id = id or f"{socket.gethostname()}-{os.getpid()}"
-        self._run = secrets.token_hex(8)
+        self._run = ""
+        """Tells this block's writes from all others; empty while there is no block."""
+
         self._bucket = Bucket(name=bucket)
         self._lease: Lease | None = None
         self._revision = NEVER
@@ -82,93 +84,95 @@ class Leadership:
         """Set when the connection is back: some of the lease is gone."""
 
         self._forget: Callable[[], None] = lambda: None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
         self._body: asyncio.Task[Any] | None = None
-        self._stopped_body = False
+        self._asked = self._stopped_body = self._leaving = False
 
     async def __aenter__(self) -> Lease:
-        self._bucket = await self._line.bucket(self._bucket_name)
-        why = self._bucket.no_elections(self._ttl)
-        if why:
-            raise DecisionNeeded(
-                f"bucket {self._bucket_name} cannot elect a leader of {self._group}: {why}. "
-                "Give elections a bucket of their own, with profile election"
-            )
-        candidacy = Candidacy(self._line, self._bucket_name, self._key)
-        await candidacy.open()
+        if self._run:
+            raise RuntimeError(f"this leadership of {self._group} is entered already: make another one")
+        self._run, self._lease, self._revision = secrets.token_hex(8), None, NEVER
+        self._asked = self._stopped_body = self._leaving = False
         try:
-            lease = await self._won(candidacy)
-        finally:
-            await candidacy.close()
-        self._lease, self._body = lease, asyncio.current_task()
+            self._lease = lease = await self._campaign()
+        except BaseException:
+            self._run = ""
+            raise
+        self._body = asyncio.current_task()
         self._cancelling = self._body.cancelling() if self._body else 0
         self._forget = self._line.listen(lambda _same_server: self._soon.set())
-        self._task = asyncio.create_task(self._hold(lease))
+        self._renewing = asyncio.create_task(self._hold(lease))
+        self._tasks.add(self._renewing)
         return lease
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        lease, task = self._lease, self._task
-        if lease is None or task is None:
+        lease, renewing = self._lease, self._renewing
+        if lease is None or renewing is None:
             return
+        was_held, self._leaving = lease.held, True
+        lease.lost.set()  # before anybody else can be told that the key is free
         self._forget()
-        was_held = lease.held
-        task.cancel()
-        if self._stopped_body and kind is None:
-            with contextlib.suppress(asyncio.CancelledError):  # the block ended in the moment that it was stopped
-                await asyncio.sleep(0)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        lease.lost.set()
-        if was_held:
-            with contextlib.suppress(NatsmithError, Conflict):  # what cannot be given back expires
+        renewing.cancel()
+        # Whoever cancelled the block as well means more than the block.
+        only_stopped = self._stopped_body and self._body and self._body.uncancel() <= self._cancelling
+        try:
+            # Awaiting them themselves would take a cancellation that means this block for theirs.
+            await asyncio.wait(self._tasks)
+            if was_held:
                 await self._release()
-        if (
-            self._stopped_body
-            and self._body
-            and self._body.uncancel() <= self._cancelling
-            and kind is asyncio.CancelledError
-        ):
+        finally:
+            self._tasks.clear()
+            self._run = ""
+        if (kind is None and not was_held) or (only_stopped and kind is asyncio.CancelledError):
             raise LeadershipLost(
                 f"this process leads {self._group} no more: its lease of {self._ttl} s could not be renewed, or was taken"
-            ) from error
+            ) from (error if renewing.cancelled() else renewing.exception() or error)
+
+    async def _campaign(self) -> Lease:
+        """Return the lease when it is won; leave nothing behind where it is not."""
+        self._bucket = await self._line.bucket(self._bucket.name)
+        why = self._bucket.no_elections(self._ttl)
+        if why:
+            raise DecisionNeeded(
+                f"bucket {self._bucket.name} cannot elect a leader of {self._group}: {why}. "
+                "Give elections a bucket of their own, with profile election"
+            )
+        candidacy = Candidacy(self._line, self._bucket, self._key, run=self._run)
+        try:
+            await candidacy.open()
+            lease = await self._won(candidacy)
+        except BaseException:
+            await candidacy.close()
+            if self._asked:  # what was asked for may come yet
+                await self._release()
+            raise
+        # The lease runs already: what it was waited with is put away beside it.
+        self._tasks.add(asyncio.create_task(candidacy.close()))
+        return lease
 
     async def _won(self, candidacy: Candidacy) -> Lease:
         """Return the lease as soon as there is one to have. It ends with whoever waits for it."""
         while True:
             expected = await candidacy.free()
-            began = clock()
+            began, self._asked = clock(), True
             try:
-                revision = await self._write(expected)
+                self._revision = await self._write(expected)
             except Conflict:
-                await self._beaten(candidacy)
-                continue
+                await candidacy.beaten()
             except NotReady as error:
                 log.info("%s cannot be led just now: %s", self._group, error)
-                taken = await self._taken_after_all(began)
-                if taken is None:
-                    continue
-                revision = taken
-            lease = Lease(self._group, revision)
-            lease._until = began + self._ttl * (1 - MARGIN)
-            self._revision = revision
-            if lease.held:
-                return lease
+                candidacy.later()
+            else:
+                lease = Lease(self._group, self._revision, until=self._until(began))
+                if lease.held:
+                    return lease
 
-    async def _beaten(self, candidacy: Candidacy) -> None:
-        try:
-            await candidacy.beaten()
-        except NatsmithError as error:
-            log.info("%s cannot be led just now: %s", self._group, error)
-
-    async def _taken_after_all(self, began: float) -> int | None:
-        """Return the revision of a key that was taken though nobody said so."""
-        with contextlib.suppress(NatsmithError):
-            last = await self._line.last(self._bucket, self._key, timeout=self._patience)
-            if last and self._ours(last) and clock() < began + self._ttl * (1 - MARGIN):
-                return last.revision
-        return None
+    def _until(self, began: float) -> float:
+        """Return how long a lease is believed in: the server counts from later, and by a clock of its own."""
+        return began + self._ttl * (1 - MARGIN)
 
     @property
     def _patience(self) -> float:
@@ -183,11 +187,22 @@ class Leadership:
             self._bucket, self._key, payload, expect=expect, ttl=self._ttl, timeout=self._patience
         )
 
-    def _ours(self, last: Stored) -> bool:
-        return not last.deleted and said_in(last.payload).get("run") == self._run
+    def _ours(self, last: Stored | None) -> bool:
+        return last is not None and not last.deleted and said_in(last.payload).get("run") == self._run
 
     async def _hold(self, lease: Lease) -> None:
-        """Renew the lease until it is lost, and stop the block then."""
+        """Keep the lease, and stop the block when that ends before it, for whatever reason."""
+        try:
+            await self._keep(lease)
+        finally:
+            if not self._leaving:
+                lease.lost.set()
+                self._stopped_body = True
+                if self._body:
+                    self._body.cancel()
+
+    async def _keep(self, lease: Lease) -> None:
+        """Renew the lease until it is lost."""
         pause = self._ttl / 3
         while lease.held:
             with contextlib.suppress(TimeoutError):
@@ -195,15 +210,15 @@ class Leadership:
                     await self._soon.wait()
             self._soon.clear()
             if not lease.held:
-                break
+                return
             try:
-                pause = self._ttl / 3 if await self._renew(lease) else AGAIN_SECONDS
+                # Not longer than the lease, however long an answer takes: the block has to be told in time.
+                async with asyncio.timeout(lease.seconds_left):
+                    pause = self._ttl / 3 if await self._renew(lease) else AGAIN_SECONDS
+            except TimeoutError:
+                continue
             except Conflict:
-                break
-        lease.lost.set()
-        if self._body:
-            self._stopped_body = True
-            self._body.cancel()
+                return
 
     async def _renew(self, lease: Lease) -> bool:
         """Return whether the lease was renewed; raise Conflict where somebody else has the key."""
@@ -223,11 +238,20 @@ class Leadership:
         except NatsmithError as error:
             log.info("the lease of %s was not renewed: %s", self._group, error)
             return False
-        lease._until = began + self._ttl * (1 - MARGIN)
+        lease._until = self._until(began)
         return True
 
     async def _release(self) -> None:
-        """Let go: the marker is what the others hear, and it goes by itself."""
-        await self._line.write(
-            self._bucket, self._key, b"", expect=self._revision, ttl=1, delete=True, timeout=self._patience
-        )
+        """Let go of the key, if it is ours: the marker is what the others hear, and it goes by itself."""
+        if not self._line.is_up:  # what cannot be given back expires
+            return
+        with contextlib.suppress(NatsmithError):
+            for _ in range(2):  # a renewal that was under way may arrive in between
+                last = await self._line.last(self._bucket, self._key, timeout=self._patience)
+                if last is None or not self._ours(last):
+                    return
+                with contextlib.suppress(Conflict):
+                    await self._line.write(
+                        self._bucket, self._key, b"", expect=last.revision, ttl=1, delete=True, timeout=self._patience
+                    )
+                    return

@@ -22,6 +22,9 @@ LARGEST = 64 * 1024
 DEFAULT_TTL = 30
 """Seconds, where neither bucket nor writer says how long an entry lives."""
 
+CANARY = "natsmith-doctor"
+"""The service of keys that only prove that entries expire: nobody takes them for instances."""
+
 _SERVICE = re.compile(r"[-_=A-Za-z0-9]+")
 _ID = re.compile(r"[-_=A-Za-z0-9]+(\.[-_=A-Za-z0-9]+)*")
 _LONGEST_NAME = 128
@@ -67,6 +70,8 @@ class Unread(Exception):
 def key_of(service: str, id: str) -> str:
     """Return the key of an instance, or raise WrongValues for a name that cannot be part of one."""
     problems = []
+    if service == CANARY:
+        problems.append(f"the service {service} is what natsmith registry doctor calls its canaries: use another name")
     if len(service) > _LONGEST_NAME or not _SERVICE.fullmatch(service):
         problems.append(
             f"the service {_shown(service)} cannot be in a key: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ ="
@@ -79,6 +84,11 @@ def key_of(service: str, id: str) -> str:
     if problems:
         raise WrongValues(*problems)
     return f"{service}.{id}"
+
+
+def is_canary(key: str) -> bool:
+    """Return whether a key is none of a service's."""
+    return key.startswith(f"{CANARY}.")
 
 
 def group_key(group: str) -> str:

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, NatsmithError
+from natsmith.errors import NatsmithError, NotReady
 from natsmith.registry.bucket import NANO, Bucket
-from natsmith.registry.line import Line, gone, log
-
-IDLE_SECONDS = 2
-"""A server that has nothing to tell says so as often."""
+from natsmith.registry.consumer import IDLE_SECONDS, position, request
+from natsmith.registry.line import Line, gone, kept, log, refused
 
 SILENCE_SECONDS = 2.5 * IDLE_SECONDS
 LOOK_SECONDS = 60.0
@@ -33,6 +30,12 @@ LOOK_SECONDS = 60.0
 
 LONGEST_PAUSE = 2.0
 """Seconds at most between two attempts to hear again."""
+
+SHORTEST_PAUSE = 0.25
+"""Seconds at least between two beginnings, where one is of no use either."""
+
+IN_FLIGHT_SECONDS = 1.0
+"""How long what was written may be on its way; what takes longer is asked for anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Event:
     gone: bool
     expired: bool
     """Whether the server's own marker says so."""
+
+    kept: float = 0.0
+    """The seconds that the server keeps it by a TTL of its own; 0: it has none, -1: it stays for ever."""
 
 
 class Hearer(Protocol):
@@ -72,35 +78,87 @@ class Feed:
         self._filter = f"$KV.{bucket}.{key}"
         self._bucket = Bucket(name=bucket)
         self._subscription: Subscription | None = None
-        self._consumer = ""
         self._listening = ""
-        self._delivered = self._revision = 0
-        self._heard_at = 0.0
-        self._is_current = False
+        """The consumer that is heard."""
+
+        self._delivered = self._revision = self._there = 0
+        """How many it told, the revision told last, and the last one that was there when it began."""
+
+        self._heard_at = self._began_at = 0.0
+        self._complete = False
+        """Whether all was told once: then it goes on from there."""
+
+        self._current = asyncio.Event()
+        self._more = asyncio.Event()
         self._forget: Callable[[], None] = lambda: None
         self._again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin; raise where that is not possible."""
-        await self._begin()
-        self._forget = self._line.listen(self._back)
-        self._task = asyncio.create_task(self._keep_on())
+        """Begin, and return when all was told that there is; raise where that is not possible."""
+        try:
+            await self._begin()
+            self._forget = self._line.listen(self._back, self._current.clear)
+            self._task = asyncio.create_task(self._keep_on())
+            await self._first()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """End."""
         self._forget()
+        consumer, self._listening = self._listening, ""
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})  # awaiting the task itself would take our own cancellation for its
         await self._stop_listening()
-        if self._consumer and self._line.is_up:
+        if consumer and self._line.is_up:  # also one whose making was not answered yet
             with contextlib.suppress(NatsmithError):
-                await self._line.ask(f"$JS.API.CONSUMER.DELETE.{self._bucket.stream}.{self._consumer}", b"", timeout=1)
+                await self._line.ask(f"$JS.API.CONSUMER.DELETE.{self._bucket.stream}.{consumer}", b"", timeout=1)
+
+    async def current(self) -> None:
+        """Return when everything was told up to now."""
+        await self._current.wait()
+
+    async def caught_up(self) -> bool:
+        """Return whether all was told that had been written before this was asked; where not, it begins again."""
+        if not self._current.is_set():
+            return False
+        try:
+            bucket = await self._line.bucket(self._name)
+            if bucket.created == self._bucket.created and self._current.is_set():
+                async with asyncio.timeout(IN_FLIGHT_SECONDS):
+                    while self._revision < bucket.last_revision:
+                        self._more.clear()
+                        await self._more.wait()
+                self._look_at(bucket)
+                return True
+        except NatsmithError as error:
+            self._told(error)
+        except TimeoutError:
+            log.debug("bucket %s is not told, and heard anew", self._name)
+        self._lose()
+        return False
+
+    async def _first(self) -> None:
+        """Wait for the first time that all was told, for as long as something is."""
+        told = -1
+        while self._delivered != told:
+            told = self._delivered
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    return await self.current()
+        raise self.trouble or NotReady(
+            f"bucket {self._name} tells nothing: may the user of this connection subscribe to its inbox?"
+        )
+
+    def _lose(self) -> None:
+        self._current.clear()
+        self._again.set()
 
     def _back(self, _same_server: bool) -> None:
-        self._again.set()  # at once: what was under way when the connection broke may never arrive
+        self._lose()  # at once: what was under way when the connection broke may never arrive
 
     async def _keep_on(self) -> None:
         """Begin again whenever something was missed. It ends with the reader: a registry without its view is useless."""
@@ -109,22 +167,30 @@ class Feed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SILENCE_SECONDS):
                     await self._again.wait()
-            silent = clock() - self._heard_at > SILENCE_SECONDS
             try:
-                if self._again.is_set() or silent:
+                if not self._again.is_set() and clock() - self._heard_at > SILENCE_SECONDS:
+                    self._lose()
+                    self._told(NotReady(f"bucket {self._name} tells nothing just now"))
+                if self._again.is_set():
                     await self._begin_again()
                     looked = clock()
                 elif clock() - looked > LOOK_SECONDS:
                     looked = clock()
                     bucket = await self._line.bucket(self._name)
-                    if bucket.created == self._bucket.created:
-                        self._bucket = bucket
-                        self._hearer.begins(bucket, anew=False)
+                    if bucket.created == self._bucket.created and self._current.is_set():
+                        self._look_at(bucket)
             except NatsmithError as error:
                 self._told(error)
 
+    def _look_at(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._hearer.begins(bucket, anew=False)
+        self._hearer.current()
+
     async def _begin_again(self) -> None:
         pause = 0.05
+        if clock() - self._began_at < SHORTEST_PAUSE:
+            await asyncio.sleep(SHORTEST_PAUSE)
         while True:
             await self._line.up()
             self._again.clear()
@@ -145,53 +211,30 @@ class Feed:
 
     async def _begin(self) -> None:
         """Listen, from where it stopped if that is still the same bucket."""
+        self._current.clear()
         bucket = await self._line.bucket(self._name)
-        anew = bucket.created != self._bucket.created or bucket.last_revision < self._revision or not self._is_current
         await self._stop_listening()
-        self._delivered = 0
+        anew = bucket.created != self._bucket.created or bucket.last_revision < self._revision or not self._complete
         if anew:
-            self._revision, self._is_current = 0, False
-        self._bucket = bucket
+            self._revision, self._complete = 0, False
+        self._bucket, self._there, self._delivered = bucket, bucket.last_revision, 0
         inbox = self._line.client.new_inbox()
-        consumer = f"natsmith-{secrets.token_hex(8)}"
+        self._listening = consumer = f"natsmith-{secrets.token_hex(8)}"
         self._hearer.begins(bucket, anew=anew)
         try:
-            self._listening = consumer
             self._subscription = await self._line.client.subscribe(inbox, cb=partial(self._received, consumer))
         except nats.errors.Error as error:
-            raise DecisionNeeded(f"the connection cannot subscribe to {inbox}: {error}") from error
-        subject = f"$JS.API.CONSUMER.CREATE.{bucket.stream}.{consumer}.{self._filter}"
-        answer = await self._line.ask(subject, json.dumps(self._request(consumer, inbox, anew=anew)).encode())
+            raise NotReady(f"the connection cannot subscribe to {inbox}: {error}") from error
+        answer = await self._line.ask(
+            f"$JS.API.CONSUMER.CREATE.{bucket.stream}.{consumer}.{self._filter}",
+            request(bucket, consumer, inbox, filter=self._filter, after=0 if anew else self._revision),
+        )
         if "error" in answer:
-            raise DecisionNeeded(
-                f"the server refused to tell about bucket {self._name}: {answer['error']['description']}"
-            )
-        self._consumer = consumer
-        self._heard_at = clock()
-        if self.trouble:
-            log.info("bucket %s is heard again", self._name)
-        self.trouble = None
-        if not answer.get("num_pending") and not self._delivered:
+            raise refused(f"to tell about bucket {self._name}", answer["error"])
+        self._heard_at = self._began_at = clock()
+        on_their_way = answer.get("delivered", {}).get("consumer_seq", 0) - self._delivered
+        if not answer.get("num_pending") and on_their_way <= 0:
             self._now_current()
-
-    def _request(self, consumer: str, inbox: str, *, anew: bool) -> dict[str, Any]:
-        start: dict[str, Any] = {"deliver_policy": "last_per_subject"}
-        if not anew:
-            start = {"deliver_policy": "by_start_sequence", "opt_start_seq": self._revision + 1}
-        config = {
-            "name": consumer,
-            "deliver_subject": inbox,
-            "ack_policy": "none",
-            "max_deliver": 1,
-            "replay_policy": "instant",
-            "filter_subject": self._filter,
-            "flow_control": True,
-            "idle_heartbeat": IDLE_SECONDS * NANO,
-            "inactive_threshold": 30 * NANO,
-            "mem_storage": True,
-            "num_replicas": 1,
-        }
-        return {"stream_name": self._bucket.stream, "config": config | start, "action": "create"}
 
     async def _stop_listening(self) -> None:
         if self._subscription:
@@ -209,9 +252,10 @@ class Feed:
             return
         revision, number, time, pending = position(msg.reply)
         if number != self._delivered + 1:
-            self._again.set()
+            self._lose()
             return
         self._delivered, self._revision = number, revision
+        self._more.set()
         self._hearer.happened(
             Event(
                 key=msg.subject.split(".", 2)[2],
@@ -220,15 +264,16 @@ class Feed:
                 payload=msg.data,
                 gone=gone(headers),
                 expired="Nats-Marker-Reason" in (headers or {}),
+                kept=kept(headers),
             )
         )
-        if not pending and not self._is_current:
+        if not pending:
             self._now_current()
 
     async def _said(self, headers: Mapping[str, str], reply: str) -> None:
         """Answer what the server says beside the messages."""
         if headers["Status"] != "100":  # such as 409: the consumer was deleted, with its bucket or by somebody
-            self._again.set()
+            self._lose()
             return
         asked = reply or headers.get("Nats-Consumer-Stalled", "")
         if asked:  # it sends no more before it is told that what it sent has arrived
@@ -237,18 +282,18 @@ class Feed:
         if "Nats-Last-Consumer" not in headers:
             return
         if int(headers["Nats-Last-Consumer"]) != self._delivered:
-            self._again.set()
-        elif not self._is_current:  # what was still to come has expired meanwhile
+            self._lose()
+        else:  # what was still to come may have expired meanwhile
             self._now_current()
 
     def _now_current(self) -> None:
-        self._is_current = True
+        """Know that all was told up to when it began, for the first time since."""
+        if self._current.is_set() or self._again.is_set():
+            return
+        if self.trouble:
+            log.info("bucket %s is heard again", self._name)
+        self._revision = max(self._revision, self._there)
+        self._complete = True
+        self._current.set()
         self._hearer.current()
-
-
-def position(reply: str) -> tuple[int, int, int, int]:
-    """Return a delivered message's sequences in stream and consumer, its time in nanoseconds, and how many follow."""
-    words = reply.split(".")
-    # $JS.ACK.STREAM.CONSUMER.DELIVERIES.… and, on newer servers, a domain and an account's hash before the stream.
-    revision, number, time, pending = words[5:9] if len(words) == 9 else words[7:11]
-    return int(revision), int(number), int(time), int(pending)
+        self.trouble = None

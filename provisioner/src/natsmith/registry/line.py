@@ -9,7 +9,8 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -18,7 +19,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, NotReady
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
 from natsmith.registry.bucket import Bucket, bucket_of
 
 log = logging.getLogger("natsmith.registry")
@@ -27,6 +28,9 @@ REQUEST_SECONDS = 5.0
 STREAM_NOT_FOUND = 10059
 NO_MESSAGE = 10037
 WRONG_LAST_REVISION = 10071
+UNAVAILABLE = 503
+JETSTREAM_OFF = (10039, 10076)
+VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 NEVER = 0
 """What is expected of a key that was never written, or is gone."""
 
@@ -35,6 +39,10 @@ Back: TypeAlias = Callable[[bool], None]
 """Told whether it is the same server, which then ran all the while."""
 
 Lost: TypeAlias = Callable[[], None]
+
+
+class NoBucket(DecisionNeeded):
+    """There is no bucket of that name."""
 
 
 class Conflict(Exception):
@@ -59,23 +67,26 @@ class Line:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.offset = 0.0
+        self.offset: float | None = None
         """What is added to ``clock()`` for the server's time."""
 
         self._listeners: list[tuple[Back, Lost]] = []
+        self._no_inbox = ""
+        """What this user is not allowed, and needs to hear answers."""
+
         self._up = asyncio.Event()
         self._denied: dict[str, list[asyncio.Future[str]]] = {}
         self._server = str(client._server_info.get("server_id"))
         if client.is_connected:
             self._up.set()
         # nats-py has one callback of each kind, given when it connects; there is no way to add another.
-        client._error_cb = self._before(client._error_cb, self._on_error)
-        client._disconnected_cb = self._before(client._disconnected_cb, self._on_lost)
-        client._reconnected_cb = self._before(client._reconnected_cb, self._on_back)
+        client._error_cb = _Before(self, client._error_cb, self._on_error)
+        client._disconnected_cb = _Before(self, client._disconnected_cb, self._on_lost)
+        client._reconnected_cb = _Before(self, client._reconnected_cb, self._on_back)
 
     def now(self) -> float:
         """Return the server's time, in seconds since 1970, as far as it was told."""
-        return clock() + self.offset
+        return clock() + (self.offset or 0.0)
 
     def listen(self, back: Back, lost: Lost = lambda: None) -> Callable[[], None]:
         """Call *back* when the connection stands again, and *lost* when it is gone; the answer ends that."""
@@ -83,13 +94,14 @@ class Line:
         self._listeners.append(both)
         return lambda: self._listeners.remove(both) if both in self._listeners else None
 
-    def close(self) -> None:
-        """Hear nothing more of the connection."""
-        self._listeners.clear()
-
     async def up(self) -> None:
         """Return when the connection stands."""
         await self._up.wait()
+
+    def check_open(self) -> None:
+        """Raise DecisionNeeded where the connection is closed, since it stays so."""
+        if self.client.is_closed:
+            raise DecisionNeeded("the connection is closed for good: connect anew, and make a Registry of that client")
 
     @property
     def is_up(self) -> bool:
@@ -100,6 +112,7 @@ class Line:
         self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None, timeout: float = REQUEST_SECONDS
     ) -> dict[str, Any]:
         """Return the answer to one request; NotReady where there is none in time, DecisionNeeded where it is forbidden."""
+        self.check_open()
         denied: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._denied.setdefault(subject.lower(), []).append(denied)
         request = asyncio.ensure_future(self.client.request(subject, payload, timeout=timeout, headers=headers))
@@ -109,15 +122,25 @@ class Line:
                 both: set[asyncio.Future[Any]] = {request, denied}
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if denied.done():
-                raise DecisionNeeded(f"the user of this connection may not publish on {subject}: grant it that")
+                raise DecisionNeeded(
+                    f"the user of this connection may not {denied.result() or f'publish on {subject}'}: grant it that"
+                )
             answer: dict[str, Any] = json.loads(request.result().data)
         except (TimeoutError, nats.errors.TimeoutError):
+            self.check_open()
+            if self._no_inbox:
+                raise DecisionNeeded(f"the user of this connection may not {self._no_inbox}: grant it that") from None
             raise NotReady(f"no answer to {subject} within {timeout:g} s: try again later") from None
+        except ValueError as error:
+            raise NotReady(f"what answers {subject} is no JetStream: {error}") from error
+        except nats.errors.MaxPayloadError as error:
+            raise WrongValues(f"{len(payload)} bytes are more than the server takes: {error}") from error
         except nats.errors.NoRespondersError:
             raise NotReady(
                 f"nobody answers {subject}: the bucket is not there or moves just now, or JetStream is off"
             ) from None
-        except nats.errors.Error as error:
+        except (nats.errors.Error, OSError) as error:
+            self.check_open()
             raise NotReady(f"{subject} could not be sent: {error}") from error
         finally:
             waiting = self._denied[subject.lower()]
@@ -137,13 +160,16 @@ class Line:
         answered = clock()
         refusal = answer.get("error")
         if refusal and refusal.get("err_code") == STREAM_NOT_FOUND:
-            raise DecisionNeeded(
+            raise NoBucket(
                 f"there is no bucket {name}: provision it (values: buckets.{name}, profile serviceRegistry or election)"
             )
         if refusal:
-            raise DecisionNeeded(f"the server refused to tell about bucket {name}: {_said(refusal)}")
+            raise refused(f"to tell about bucket {name}", refusal)
         if answer.get("ts"):
-            self.offset = seconds(answer["ts"]) - (asked + answered) / 2
+            told = seconds(answer["ts"])
+            # It was told between question and answer. Rather late than early: nobody is let go before the time.
+            before = told - answered if self.offset is None else self.offset
+            self.offset = min(max(before, told - answered), told - asked)
         return bucket_of(name, answer)
 
     async def write(
@@ -168,7 +194,7 @@ class Line:
         if refusal and refusal.get("err_code") == WRONG_LAST_REVISION:
             raise Conflict
         if refusal:
-            raise DecisionNeeded(f"the server refused to write {key} to bucket {bucket.name}: {_said(refusal)}")
+            raise refused(f"to write {key} to bucket {bucket.name}", refusal)
         return int(answer["seq"])
 
     async def last(self, bucket: Bucket, key: str, *, timeout: float = REQUEST_SECONDS) -> Stored | None:
@@ -179,25 +205,26 @@ class Line:
         if refusal and refusal.get("err_code") == NO_MESSAGE:
             return None
         if refusal:
-            raise DecisionNeeded(f"the server refused to read {key} from bucket {bucket.name}: {_said(refusal)}")
+            raise refused(f"to read {key} from bucket {bucket.name}", refusal)
         return _stored(answer["message"])
 
-    def _before(
-        self, theirs: Callable[..., Awaitable[None]] | None, ours: Callable[..., None]
-    ) -> Callable[..., Awaitable[None]]:
-        async def both(*given: Any) -> None:
-            ours(*given)
-            if theirs is not None:
-                await theirs(*given)
-
-        return both
-
     def _on_error(self, error: Exception) -> None:
-        text = str(error)
-        if "permissions violation for publish" in text.lower() and '"' in text:
-            for future in self._denied.get(text.split('"')[1].lower(), ()):
-                if not future.done():
-                    future.set_result(text)
+        found = VIOLATION.search(str(error))
+        if not found:
+            return
+        doing, subject = found[1].lower(), found[2].lower()
+        if doing == "publish":
+            self._deny(self._denied.get(subject, ()), "")
+        elif subject.startswith(self.client._inbox_prefix.decode().lower()):
+            # Who may not hear answers hears none at all: it is the same with every question.
+            self._no_inbox = f"subscribe to {self.client._inbox_prefix.decode()}.>"
+            for waiting in tuple(self._denied.values()):
+                self._deny(waiting, self._no_inbox)
+
+    def _deny(self, waiting: Iterable[asyncio.Future[str]], what: str) -> None:
+        for future in waiting:
+            if not future.done():
+                future.set_result(what)
 
     def _on_lost(self) -> None:
         self._up.clear()
@@ -210,6 +237,31 @@ class Line:
         same, self._server = server == self._server, server
         for back, _ in tuple(self._listeners):
             back(same)
+
+
+class _Before:
+    """Calls ours and then theirs, which the application gave to its client."""
+
+    def __init__(self, line: Line, theirs: Callable[..., Awaitable[None]] | None, ours: Callable[..., None]) -> None:
+        self.line, self._theirs, self._ours = line, theirs, ours
+
+    async def __call__(self, *given: Any) -> None:
+        self._ours(*given)
+        if self._theirs is not None:
+            await self._theirs(*given)
+
+
+def line_of(client: Client) -> Line:
+    """Return the line of a connection: one, however many registries there are on it."""
+    hook = client._reconnected_cb
+    return hook.line if isinstance(hook, _Before) else Line(client)
+
+
+def refused(what: str, refusal: Mapping[str, Any]) -> NatsmithError:
+    """Return the error for what the server answered: some of its refusals pass by themselves."""
+    text = f"the server refused {what}: {refusal.get('description')} ({refusal.get('err_code', refusal.get('code'))})"
+    passes = refusal.get("code") == UNAVAILABLE and refusal.get("err_code") not in JETSTREAM_OFF
+    return NotReady(text) if passes else DecisionNeeded(text)
 
 
 def seconds(time: str) -> float:
@@ -225,6 +277,17 @@ def gone(headers: Mapping[str, str] | None) -> bool:
     return "Nats-Marker-Reason" in headers or headers.get("KV-Operation") in ("DEL", "PURGE")
 
 
+def kept(headers: Mapping[str, str] | None) -> float:
+    """Return the seconds that the server keeps a value by a TTL of its own; 0: it has none, -1: it stays for ever."""
+    said = (headers or {}).get("Nats-TTL", "")
+    if said == "never":
+        return -1.0
+    if said.isdecimal():
+        return float(said)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", said)
+    return sum(float(number) * {"h": 3600, "m": 60, "s": 1, "ms": 0.001}[unit] for number, unit in parts)
+
+
 def _stored(message: dict[str, Any]) -> Stored:
     lines = base64.b64decode(message.get("hdrs", "")).decode(errors="replace").split("\r\n")[1:]
     headers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -234,7 +297,3 @@ def _stored(message: dict[str, Any]) -> Stored:
         payload=base64.b64decode(message.get("data", "")),
         deleted=gone(headers),
     )
-
-
-def _said(refusal: dict[str, Any]) -> str:
-    return f"{refusal.get('description')} ({refusal.get('err_code', refusal.get('code'))})"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 
-from natsmith.errors import NatsmithError, NotReady
+from natsmith.errors import NatsmithError, NotReady, WrongValues
 from natsmith.registry import entry
 from natsmith.registry.bucket import Bucket, Expiry
 from natsmith.registry.entry import Instance, Json, Status, Unread
@@ -49,7 +49,9 @@ class Presence:
 
         self._forget: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
-        self._replaced = asyncio.Event()
+        """While it runs the process is registered, and what is said is written."""
+
+        self._replaced = False
 
     @property
     def id(self) -> str:
@@ -76,7 +78,7 @@ class Presence:
     @property
     def replaced(self) -> bool:
         """Whether another process registered with the same id; this one is not heard any more then."""
-        return self._replaced.is_set()
+        return self._replaced
 
     async def healthy(self) -> None:
         """Say that it works."""
@@ -92,18 +94,30 @@ class Presence:
 
     async def say(self, *, status: Status | None = None, metadata: Mapping[str, Json] | None = None) -> None:
         """Change what the registry tells of it; where nobody answers just now, it is told as soon as somebody does."""
-        changed = replace(
-            self._instance,
-            status=self._instance.status if status is None else Status(status),
-            metadata=self._instance.metadata if metadata is None else metadata,
+        before = self._instance
+        self._tell(
+            replace(
+                before,
+                status=before.status if status is None else Status(status),
+                metadata=before.metadata if metadata is None else metadata,
+            )
         )
-        self._payload = entry.written(changed)
-        self._instance = changed
-        if self._task and not self.replaced:
-            with contextlib.suppress(NotReady):
-                await self._beat()
+        if self._task is None:
+            return
+        try:
+            await self._beat()
+        except NotReady:
+            self._soon.set()
+        except NatsmithError:  # such as metadata too large for the bucket: no heartbeat would pass any more
+            self._tell(replace(self._instance, status=before.status, metadata=before.metadata))
+            raise
+
+    def _tell(self, instance: Instance) -> None:
+        self._payload = entry.written(instance)
+        self._instance = instance
 
     async def __aenter__(self) -> Presence:
+        self._replaced = False
         await self._look()
         await self._take()
         self._forget = self._line.listen(lambda _same_server: self._soon.set())
@@ -114,23 +128,29 @@ class Presence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._forget()
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.wait({task})  # awaiting the task itself would take our own cancellation for its
         # Who cannot say goodbye expires.
         with contextlib.suppress(NatsmithError, Conflict, TimeoutError):
             await self._leave()
 
     async def _look(self) -> None:
         """Learn how the bucket is; its TTL may have been changed."""
-        self._bucket = await self._line.bucket(self._bucket.name)
-        self._expiry = self._bucket.expiry(self._ttl)
+        bucket = await self._line.bucket(self._bucket.name)
+        try:
+            self._expiry = bucket.expiry(self._ttl)
+        except WrongValues as error:
+            if self._expiry is None:
+                raise
+            log.warning("%s goes on with the TTL of its bucket, which was changed: %s", self._key, error)
+            self._ttl, self._expiry = None, bucket.expiry(None)
+        self._bucket = bucket
         # What the bucket itself does is not said in the entry: it would stay said when the bucket changes.
         said = 0 if self._expiry.by == "bucket" else self._expiry.seconds
         if said != self._instance.ttl:
-            self._instance = replace(self._instance, ttl=said)
-            self._payload = entry.written(self._instance)
+            self._tell(replace(self._instance, ttl=said))
 
     async def _take(self) -> None:
         """Register, in the place of whoever had the id before: a process that is started again has it at once."""
@@ -146,7 +166,7 @@ class Presence:
     async def _keep_on(self) -> None:
         """Be heard for as long as the process lives; it ends when another process has the id."""
         failed = False
-        while not self.replaced:
+        while not self._replaced:
             pause = AGAIN_SECONDS if failed else self._pause()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -154,10 +174,10 @@ class Presence:
             await self._line.up()
             self._soon.clear()
             try:
+                await self._beat()
                 self._beats += 1
                 if self._beats % LOOK_EVERY == 0:
                     await self._look()
-                await self._beat()
             except NatsmithError as error:
                 if not failed:
                     log.warning("%s was not heard: %s", self._key, error)
@@ -171,17 +191,21 @@ class Presence:
     async def _beat(self) -> None:
         """Write the entry; what was lost meanwhile is written anew."""
         async with self._writing:
+            if self._replaced or self._task is None:
+                return
             try:
                 await self._write(self._revision)
             except Conflict:
-                last = await self._line.last(self._bucket, self._key)
+                last = await self._line.last(self._bucket, self._key, timeout=self._patience)
                 if last and not self._ours(last):
                     log.warning("%s was registered by another process: this one is not heard any more", self._key)
-                    self._replaced.set()
+                    self._replaced = True
                     return
                 await self._look()  # an entry that went too soon may tell of another TTL
-                with contextlib.suppress(Conflict):  # of one who was faster: the next heartbeat sees who
+                try:
                     await self._write(last.revision if last else NEVER)
+                except Conflict:
+                    raise NotReady(f"{self._key} was written by somebody in the same moment") from None
 
     async def _write(self, expect: int) -> None:
         by_key = self.expiry.by == "key"
@@ -191,8 +215,13 @@ class Presence:
             self._payload,
             expect=expect,
             ttl=self.expiry.seconds if by_key else 0,
-            timeout=min(5.0, max(1.0, self.expiry.seconds / 3)),
+            timeout=self._patience,
         )
+
+    @property
+    def _patience(self) -> float:
+        """Return how long an answer may take: what is lost shall be written again before the entry goes."""
+        return min(5.0, max(0.5, self.expiry.seconds / 4))
 
     def _ours(self, last: Stored) -> bool:
         """Return whether an entry is this process's, or nobody's."""
@@ -206,7 +235,7 @@ class Presence:
 
     async def _leave(self) -> None:
         """Delete the entry, unless another process has it."""
-        if self.replaced or not self._line.is_up:
+        if self._replaced or not self._line.is_up:
             return
         async with asyncio.timeout(GOODBYE_SECONDS), self._writing:
             try:

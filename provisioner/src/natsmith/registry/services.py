@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 
 from nats.aio.client import Client
@@ -16,7 +16,7 @@ from natsmith.registry.candidacy import Leader, leader_of
 from natsmith.registry.changes import Change
 from natsmith.registry.election import Leadership
 from natsmith.registry.entry import Instance, Json, Status
-from natsmith.registry.line import Line
+from natsmith.registry.line import line_of
 from natsmith.registry.presence import Presence
 from natsmith.registry.view import View
 
@@ -28,10 +28,11 @@ class Registry:
     """The service registry in two buckets of a connection that the application keeps."""
 
     def __init__(self, client: Client, *, bucket: str = BUCKET, elections: str = ELECTIONS) -> None:
-        self._line = Line(client)
+        self._line = line_of(client)
         self._bucket, self._elections = bucket, elections
         self._view: View | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> Registry:
         return self
@@ -42,11 +43,14 @@ class Registry:
         await self.close()
 
     async def close(self) -> None:
-        """End the local view; the connection stays the application's."""
-        if self._view:
-            await self._view.close()
-            self._view = None
-        self._line.close()
+        """End the local view and whoever watches; the connection stays the application's.
+
+        Its own instances stay registered until their blocks end.
+        """
+        self._closed = True
+        view, self._view = self._view, None
+        if view:
+            await view.close()
 
     def instance(
         self,
@@ -76,14 +80,17 @@ class Registry:
         The first call reads the bucket; from then on a local view answers, which is told every change.
         """
         view = self._view or await self._opened()
+        await view.settled()
         found = view.of(service)
         return found if status is None else tuple(each for each in found if each.status == status)
 
     async def all_instances(self) -> tuple[Instance, ...]:
         """Return the fresh instances of every service."""
-        return (self._view or await self._opened()).all()
+        view = self._view or await self._opened()
+        await view.settled()
+        return view.all()
 
-    async def watch(self, service: str | None = None) -> AsyncIterator[Change]:
+    async def watch(self, service: str | None = None) -> AsyncGenerator[Change, None]:
         """Yield what happens to the instances of *service*, or of all: first each one that is there, as joined."""
         view = self._view or await self._opened()
         watcher = view.watch(service)
@@ -114,10 +121,18 @@ class Registry:
     async def _opened(self) -> View:
         async with self._opening:
             if self._view is None:
+                self._check_open()
                 view = View(self._line, self._bucket)
                 await view.open()
+                if self._closed:
+                    await view.close()
+                self._check_open()
                 self._view = view
             return self._view
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the registry is closed: ask before its block ends")
 
 
 def _host() -> str:

@@ -1,0 +1,340 @@
+"""Registering and discovering on real servers: what a service writes, and what others see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from natsmith.adapters.connections import Connection
+from natsmith.registry import DecisionNeeded, NatsmithError, Registry, Status, WrongValues
+from registering import api, connected, make, process, put, steadily, watching
+from waiting import Eventually
+
+LATER = 7200
+
+
+@pytest.fixture
+def release(newest: str) -> str:
+    """Name the newest server; where the version matters a test has its own parameter."""
+    return newest
+
+
+@pytest.fixture
+async def client(connection: Connection) -> AsyncIterator[Client]:
+    """Connect as a service does."""
+    found = await connected(connection)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def other(connection: Connection) -> AsyncIterator[Registry]:
+    """Read as another process does."""
+    found = await connected(connection)
+    async with Registry(found) as registry:
+        yield registry
+    await found.close()
+
+
+def ids(instances: tuple[Any, ...]) -> list[str]:
+    return sorted(each.id for each in instances)
+
+
+@pytest.mark.parametrize("release", ["2.11.11", "2.12.8", "2.14.6", "2.15.1"])
+async def test_a_service_registers_in_three_lines_and_leaves_at_once(client: Client, other: Registry) -> None:
+    await make(client, ttl=30)
+    async with watching(other) as heard:
+        async with Registry(client) as registry, registry.instance("payments", id="a", metadata={"port": 80}) as own:
+            await heard.until("joined payments.a")
+            found = await other.instances("payments")
+            assert [("a", {"port": 80}, Status.HEALTHY)] == [(each.id, each.metadata, each.status) for each in found]
+            assert ("bucket", 30) == (own.expiry.by, own.expiry.seconds)
+        began = time.monotonic()
+        await heard.until("left payments.a")
+
+        assert time.monotonic() - began < 15
+        assert () == await other.instances("payments")
+
+
+@pytest.mark.parametrize("release", ["2.11.11", "2.15.1"])
+@pytest.mark.parametrize(
+    "how", [{"ttl": 2}, {"ttl": 2, "per_key": True, "marker": 1, "history": 3}], ids=["plain", "markers"]
+)
+async def test_a_crashed_process_expires_for_every_reader(
+    connection: Connection, client: Client, how: dict[str, Any]
+) -> None:
+    await make(client, **how)
+    async with (
+        Registry(client) as one,
+        Registry(client) as two,
+        watching(one) as first,
+        watching(two) as second,
+        process(connection, "be", "payments", "a") as crashing,
+        one.instance("payments", id="alive"),
+    ):
+        await first.until("joined payments.a")
+        crashing.end()
+        began = time.monotonic()
+        for each in (first, second):
+            await each.until("expired payments.a")
+
+        assert time.monotonic() - began < 2 + 1 + 2
+        assert ["alive"] == ids(await one.instances("payments"))
+        assert "expired payments.alive" not in first.told + second.told
+
+
+async def test_statuses_and_metadata_are_told(client: Client, other: Registry) -> None:
+    await make(client)
+    async with watching(other) as heard, Registry(client) as registry, registry.instance("payments", id="a") as own:
+        await heard.until("joined payments.a")
+        await own.unhealthy()
+        await heard.until("changed payments.a")
+        assert Status.UNHEALTHY == heard.changes[-1].instance.status
+        assert () == await other.instances("payments", status=Status.HEALTHY)
+
+        await own.say(status=Status.DRAINING, metadata={"zone": "b"})
+        await heard.last(lambda each: each.instance.metadata == {"zone": "b"})
+        assert Status.DRAINING == own.status == heard.changes[-1].instance.status
+
+
+async def test_who_registers_an_id_again_has_it_and_the_older_one_learns_it(
+    client: Client, other: Registry, eventually: Eventually
+) -> None:
+    await make(client)
+    async with (
+        Registry(client) as registry,
+        registry.instance("payments", id="a", metadata={"n": 1}) as older,
+        registry.instance("payments", id="a", metadata={"n": 2}) as newer,
+    ):
+
+        async def learned() -> bool:
+            return older.replaced
+
+        await eventually(learned, within=10)
+        await older.unhealthy()
+        found = await other.instances("payments")
+        assert [({"n": 2}, Status.HEALTHY)] == [(each.metadata, each.status) for each in found]
+        assert not newer.replaced
+
+
+async def test_an_entry_that_somebody_deletes_comes_back(client: Client, other: Registry) -> None:
+    await make(client)
+    async with watching(other) as heard, Registry(client) as registry, registry.instance("payments", id="a"):
+        await heard.until("joined payments.a")
+        await api(client, "STREAM.PURGE.KV_service_registry")
+        await client.publish("$KV.service_registry.payments.a", b"", headers={"KV-Operation": "DEL"})
+        await heard.until("left payments.a")
+        heard.changes.clear()
+
+        await heard.until("joined payments.a")
+
+
+async def test_nothing_is_written_after_the_block(client: Client, other: Registry) -> None:
+    await make(client)
+    async with Registry(client) as registry:
+        async with registry.instance("payments", id="a") as own:
+            pass
+        await own.healthy()
+
+        assert () == await other.instances("payments")
+
+
+async def test_a_ttl_of_its_own_where_the_server_can(client: Client, other: Registry) -> None:
+    await make(client, ttl=0, per_key=True)
+    async with (
+        Registry(client) as registry,
+        watching(other) as heard,
+        registry.instance("payments", id="a", ttl=1) as own,
+    ):
+        assert ("key", 1) == (own.expiry.by, own.expiry.seconds)
+        await heard.until("joined payments.a")
+        found = await api(client, "STREAM.MSG.GET.KV_service_registry", {"last_by_subj": "$KV.service_registry.>"})
+        assert b"Nats-TTL: 1s" in base64.b64decode(found["message"]["hdrs"])
+        await steadily(2.5, lambda: ["joined payments.a"] == heard.told, lambda: heard.told)
+
+
+@pytest.mark.parametrize(
+    ("how", "ttl", "why"),
+    [
+        ({"ttl": 0}, 5, "does not allow it"),
+        ({"ttl": 0, "per_key": True, "history": 5}, 5, "an older one comes back"),
+        ({"ttl": 0, "per_key": True, "marker": 60}, 5, "its markers stay 60 s"),
+        ({"ttl": 10, "per_key": True}, 11, "drops every entry after 10 s"),
+        ({"ttl": 10}, 0, "whole seconds"),
+    ],
+)
+async def test_a_ttl_that_would_not_be_true_is_refused(client: Client, how: dict[str, Any], ttl: int, why: str) -> None:
+    await make(client, **how)
+    async with Registry(client) as registry:
+        with pytest.raises(WrongValues, match=why):
+            async with registry.instance("payments", ttl=ttl):
+                pass
+
+        assert () == await registry.instances("payments")
+
+
+async def test_readers_expire_where_the_server_does_not_and_no_clock_of_theirs_matters(
+    client: Client, other: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(client, ttl=0, history=2)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + LATER)
+    async with watching(other) as heard:
+        began = time.monotonic()
+        await put(client, "payments.a", b'{"v":1,"status":"healthy","ttl":1}')
+        await heard.until("joined payments.a")
+        await heard.until("expired payments.a")
+
+        assert 5 < time.monotonic() - began < 1 + 5 + 4
+        assert () == await other.instances("payments")
+        async with Registry(client) as fresh:
+            assert () == await fresh.instances("payments")
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "expected"),
+    [
+        ("payments.a", {"status": "UP", "instance_id": "i", "zone": "b"}, ("payments", "i", {"zone": "b"})),
+        ("k", {"serviceName": "payments", "instanceId": "i", "lastHeartbeat": 12.5}, ("payments", "i", {})),
+        ("payments.a.b", {"v": 1, "metadata": {"x": 1}}, ("payments", "a.b", {"x": 1})),
+        ("payments.a", {"v": 7, "status": "healthy", "new": True}, ("payments", "a", {})),
+    ],
+)
+async def test_what_other_writers_wrote_is_read(
+    client: Client, other: Registry, key: str, said: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    await make(client, ttl=30)
+    await put(client, key, json.dumps(said).encode())
+
+    assert [expected] == [(each.service, each.id, each.metadata) for each in await other.instances("payments")]
+
+
+async def test_no_reader_falls_over_an_entry_that_is_none(client: Client, other: Registry) -> None:
+    await make(client, ttl=30)
+    broken = [
+        b"",
+        b"\xff\x00",
+        b"[1]",
+        b"null",
+        b"{}" * 9,
+        b'{"v":"x"}',
+        b'{"status":5}',
+        b'{"metadata":[1]}',
+        b"x" * 900_000,
+    ]
+    for number, payload in enumerate([*broken, b"[" * 50_000, b'{"ttl":1e999}', b'{"v":' + b"9" * 5000 + b"}"]):
+        await put(client, f"payments.{number}", payload)
+    async with watching(other) as heard, Registry(client) as registry, registry.instance("payments", id="good"):
+        await heard.until("joined payments.good")
+        await put(client, "payments.0", b"still none")
+
+        assert ["good"] == ids(await other.instances("payments"))
+
+
+@pytest.mark.parametrize(
+    ("service", "id"), [(" ", "a"), ("a.b", "c"), ("a", "b..c"), ("a*", "b"), ("a", ">"), ("ä", "b"), ("a", "x" * 200)]
+)
+async def test_a_name_that_cannot_be_a_key_is_refused_before_anything_is_sent(
+    client: Client, service: str, id: str
+) -> None:
+    async with Registry(client) as registry:
+        with pytest.raises(WrongValues, match="cannot be in a key"):
+            registry.instance(service, id=id)
+
+
+async def test_a_missing_bucket_is_named(client: Client) -> None:
+    async with Registry(client) as registry:
+        with pytest.raises(DecisionNeeded, match="there is no bucket service_registry: provision it"):
+            await registry.instances("payments")
+        with pytest.raises(DecisionNeeded, match="there is no bucket service_registry"):
+            async with registry.instance("payments"):
+                pass
+
+        await make(client)
+        assert () == await registry.instances("payments")
+
+
+async def test_metadata_too_large_for_the_bucket_is_refused_and_the_instance_lives_on(
+    client: Client, other: Registry
+) -> None:
+    await make(client)
+    info = await api(client, "STREAM.INFO.KV_service_registry")
+    await api(client, "STREAM.UPDATE.KV_service_registry", info["config"] | {"max_msg_size": 1000})
+    async with watching(other) as heard, Registry(client) as registry, registry.instance("payments", id="a") as own:
+        await heard.until("joined payments.a")
+        with pytest.raises(NatsmithError, match="maximum"):
+            await own.say(metadata={"much": "x" * 2000})
+        await steadily(3, lambda: ["joined payments.a"] == heard.told, lambda: heard.told)
+
+
+async def test_many_registries_on_one_connection_cost_its_callbacks_nothing(connection: Connection) -> None:
+    told: list[str] = []
+
+    async def lost() -> None:
+        told.append("lost")
+
+    client = await connected(connection, disconnected_cb=lost)
+    await make(client)
+    first = Registry(client)
+    hook = client._disconnected_cb
+    for _ in range(20):
+        async with Registry(client) as each:
+            await each.instances("payments")
+    assert hook is client._disconnected_cb
+    await first.close()
+    await client.close()
+
+    assert ["lost"] == told
+
+
+async def test_whoever_waits_learns_that_the_registry_was_closed(client: Client) -> None:
+    await make(client)
+    registry = Registry(client)
+    async with watching(registry) as heard:
+        waiting = asyncio.ensure_future(anext(registry.watch()))
+        await asyncio.sleep(0)
+        await registry.close()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+        assert [] == heard.told
+    with pytest.raises(RuntimeError, match="the registry is closed"):
+        await registry.instances("payments")
+
+
+async def test_a_connection_that_is_closed_for_good_is_an_error_and_not_an_old_answer(connection: Connection) -> None:
+    client = await connected(connection)
+    await make(client)
+    async with Registry(client) as registry, registry.instance("payments", id="a"):
+        assert ["a"] == ids(await registry.instances("payments"))
+        changes = registry.watch()
+        await anext(changes)
+        waiting = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        await client.close()
+
+        for asking in (waiting, registry.instances("payments")):
+            with pytest.raises(DecisionNeeded, match="closed for good"):
+                await asking
+        assert isinstance(registry.trouble, DecisionNeeded)
+
+
+async def test_a_question_that_is_cancelled_leaves_nothing_behind(client: Client) -> None:
+    await make(client)
+    async with Registry(client) as registry:
+        for turns in range(12):
+            asking = asyncio.create_task(registry.instances("payments"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait({asking})
+
+        assert () == await registry.instances("payments")
+    assert not registry._line._listeners
+    assert not registry._line._denied

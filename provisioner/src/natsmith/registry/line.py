@@ -147,10 +147,9 @@ class Line:
             waiting.remove(denied)
             if not waiting:
                 del self._denied[subject.lower()]
-            if not request.done():
-                request.cancel()
-            elif not request.cancelled():
-                request.exception()  # asyncio would print one that nobody looks at
+            # nats-py may lose a cancellation, and end in an error that asyncio prints when nobody looks at it.
+            request.add_done_callback(lambda done: done.cancelled() or done.exception())
+            request.cancel()
         return answer
 
     async def bucket(self, name: str) -> Bucket:

@@ -85,7 +85,8 @@ def judge(
     for run in runs:
         # The bytes go through the process that plays: where that is late, everybody is.
         slow = late[run.who] + late[""]
-        report.broken += _followed(run, slow) + _told(run, by_group[run.group], slow)
+        anybody = [each for some in late.values() for each in some]
+        report.broken += _followed(run, anybody) + _told(run, by_group[run.group], slow)
     if errors:
         report.broken.append(("harness", errors[-2000:]))
     return report
@@ -136,6 +137,8 @@ def _followed(run: Run, late: Sequence[Event]) -> Broken:
         return [("follower", f"{where}: nobody followed")]
     # Who loses only its answers goes on renewing for one TTL before it gives up.
     longest = run.ttl * (2 if run.fault == "deafen" else 1) + FOLLOWED_SECONDS
+    # A machine that is too slow for its processes is too slow for an election as well.
+    longest += sum(each.seconds for each in late if run.followed and run.at < each.at < run.followed)
     return [("follower", f"{where}: followed after {run.seconds:.1f} s only")] if run.seconds > longest else []
 
 

@@ -66,6 +66,13 @@ def test_no_json_makes_a_reader_fall_over(key: str, said: Any) -> None:
         assert 0 <= found.ttl < 2**31
 
 
+@pytest.mark.parametrize("field", ["status", "ttl", "v", "metadata", "other"])
+def test_no_depth_makes_a_reader_fall_over(field: str) -> None:
+    """Also where JSON can just be read, and not be written any more."""
+    for depth in range(1, 1500):
+        understood("payments.a", b'{"%s":%s%s}' % (field.encode(), b"[" * depth, b"]" * depth))
+
+
 @pytest.mark.parametrize(
     ("payload", "why"),
     [

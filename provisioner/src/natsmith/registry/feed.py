@@ -266,7 +266,7 @@ class Feed:
                 kept=kept(headers),
             )
         )
-        if not pending:
+        if not pending or revision >= self._there:  # where it is written all the time something always follows
             self._now_current()
 
     async def _said(self, headers: Mapping[str, str], reply: str) -> None:

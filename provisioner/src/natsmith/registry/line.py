@@ -152,10 +152,10 @@ class Line:
             request.cancel()
         return answer
 
-    async def bucket(self, name: str) -> Bucket:
+    async def bucket(self, name: str, *, timeout: float = REQUEST_SECONDS) -> Bucket:
         """Return a bucket as it is now, and learn the server's time by the way."""
         asked = clock()
-        answer = await self.ask(f"$JS.API.STREAM.INFO.KV_{name}", b"")
+        answer = await self.ask(f"$JS.API.STREAM.INFO.KV_{name}", b"", timeout=timeout)
         answered = clock()
         refusal = answer.get("error")
         if refusal and refusal.get("err_code") == STREAM_NOT_FOUND:

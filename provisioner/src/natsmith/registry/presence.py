@@ -14,7 +14,7 @@ from natsmith.errors import NatsmithError, NotReady, WrongValues
 from natsmith.registry import entry
 from natsmith.registry.bucket import Bucket, Expiry
 from natsmith.registry.entry import Instance, Json, Status, Unread
-from natsmith.registry.line import NEVER, Conflict, Line, Stored, log
+from natsmith.registry.line import NEVER, REQUEST_SECONDS, Conflict, Line, Stored, log
 
 JITTER = 0.1
 """The part by which heartbeats come sooner, so that those who began together do not go on together."""
@@ -138,7 +138,7 @@ class Presence:
 
     async def _look(self) -> None:
         """Learn how the bucket is; its TTL may have been changed."""
-        bucket = await self._line.bucket(self._bucket.name)
+        bucket = await self._line.bucket(self._bucket.name, timeout=self._patience)
         try:
             self._expiry = bucket.expiry(self._ttl)
         except WrongValues as error:
@@ -221,7 +221,7 @@ class Presence:
     @property
     def _patience(self) -> float:
         """Return how long an answer may take: what is lost shall be written again before the entry goes."""
-        return min(5.0, max(0.5, self.expiry.seconds / 4))
+        return min(REQUEST_SECONDS, max(0.5, self._expiry.seconds / 4)) if self._expiry else REQUEST_SECONDS
 
     def _ours(self, last: Stored) -> bool:
         """Return whether an entry is this process's, or nobody's."""

@@ -25,6 +25,9 @@ LOOK_EVERY = 6
 AGAIN_SECONDS = 0.25
 """After a heartbeat that was not answered; a server that comes back is told at once."""
 
+LONGEST_SECONDS = 2.0
+"""Thousands of instances of a bucket that is away shall not keep its server busy."""
+
 TAKES = 5
 """How often an id is tried to be taken from a process that is heard in the same moment."""
 
@@ -165,9 +168,9 @@ class Presence:
 
     async def _keep_on(self) -> None:
         """Be heard for as long as the process lives; it ends when another process has the id."""
-        failed = False
+        failed = 0
         while not self._replaced:
-            pause = AGAIN_SECONDS if failed else self._pause()
+            pause = self._pause(failed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._soon.wait()
@@ -181,12 +184,16 @@ class Presence:
             except NatsmithError as error:
                 if not failed:
                     log.warning("%s was not heard: %s", self._key, error)
-                failed = True
+                failed += 1
             else:
-                failed = False
+                failed = 0
 
-    def _pause(self) -> float:
-        return self.expiry.seconds / 3 * (1 - random.uniform(0, JITTER))  # noqa: S311  (spreads load, keeps no secret)
+    def _pause(self, failed: int) -> float:
+        """Return the seconds to the next heartbeat; after *failed* ones soon, and then less often."""
+        if not failed:
+            return self.expiry.seconds / 3 * (1 - random.uniform(0, JITTER))  # noqa: S311  (spreads load, keeps no secret)
+        longest = max(AGAIN_SECONDS, min(LONGEST_SECONDS, self.expiry.seconds / 6))
+        return min(AGAIN_SECONDS * 2 ** min(failed - 1, 8), longest) * random.uniform(0.5, 1)  # noqa: S311  (the same)
 
     async def _beat(self) -> None:
         """Write the entry; what was lost meanwhile is written anew."""

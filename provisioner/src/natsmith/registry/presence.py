@@ -193,7 +193,7 @@ class Presence:
         if not failed:
             return self.expiry.seconds / 3 * (1 - random.uniform(0, JITTER))  # noqa: S311  (spreads load, keeps no secret)
         longest = max(AGAIN_SECONDS, min(LONGEST_SECONDS, self.expiry.seconds / 6))
-        return min(AGAIN_SECONDS * 2 ** min(failed - 1, 8), longest) * random.uniform(0.5, 1)  # noqa: S311  (the same)
+        return min(AGAIN_SECONDS * 2.0 ** min(failed - 1, 8), longest) * random.uniform(0.5, 1)  # noqa: S311  (the same)
 
     async def _beat(self) -> None:
         """Write the entry; what was lost meanwhile is written anew."""

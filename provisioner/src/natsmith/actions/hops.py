@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.switching import StandsStill, alike, both, caught_up
+from natsmith.actions.switching import Incomplete, StandsStill, TooSlow, alike, both, caught_up
 from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Config, Refused, StreamInfo
@@ -155,7 +155,11 @@ class Hops(Waking):
             await self._pruned(live, back)
             await alike(self.server, through, home)
         self.relay.hold()
-        await self.switch(through, home, live, self._promote_back)
+        try:
+            await self.switch(through, home, live, self._promote_back)
+        except Incomplete as error:
+            await self._away()
+            raise TooSlow(str(error)) from error  # it is copied back anew
 
     async def _promote_back(self) -> None:
         home = await self.stream(self.record.home)
@@ -196,8 +200,8 @@ class Hops(Waking):
         self.relay.rest()
         home = await self.stream(self.record.home)
         final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
+        await carrying.worked_off(self.server, self.record)  # a server that was killed since can have it again
         if self.record.renames:
-            await carrying.worked_off(self.server, self.record)
             await self._consumers(whole=True)
             await self.server.delete_stream(room(self.record.home))
             final = copies.renamed(final, self.record.source)

@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench chaos clean
+.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench chaos elections clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,12 @@ CHAOS ?=
 chaos: $(VENV)/.done $(SERVERS_DONE) ## Moves under live traffic, processes killed at every step: RUNS, SEED; CHAOS=--long
 	$(BIN)/python tests/chaos/run.py --self-test
 	$(BIN)/python tests/chaos/run.py --runs $(RUNS) --seed $(SEED) $(CHAOS)
+
+ELECTIONS ?=
+elections: RUNS = 1000
+elections: $(VENV)/.done $(SERVERS_DONE) ## Leader elections under faults, 13 a second: RUNS, SEED; ELECTIONS=--seconds N ends sooner
+	$(BIN)/python tests/elections/run.py --self-test
+	$(BIN)/python tests/elections/run.py --runs $(RUNS) --seed $(SEED) $(ELECTIONS)
 
 clean: ## Remove everything that the other verbs made
 	rm -rf $(VENV) .servers .cache .embedded

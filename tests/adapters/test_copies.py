@@ -122,10 +122,14 @@ def test_a_rename_that_keeps_its_subjects_transforms_nothing() -> None:
     assert {"name": "S"} == config["mirror"]
 
 
-def test_what_announces_a_move_remembers_it_and_copies_nothing() -> None:
-    config = copies.announcing(out(), record())
+def test_a_witness_remembers_the_move_on_disk_and_takes_no_writes() -> None:
+    config = copies.witness(record())
 
-    assert (record(), {"name": "natsmith_room_S"}) == (copies.record_of(info(config)), config["mirror"])
+    assert (record(), True, "file") == (
+        copies.record_of(info(config)),
+        copies.is_parked(info(config)),
+        config["storage"],
+    )
 
 
 # -- The switch
@@ -187,7 +191,7 @@ CARRIER_PARKED = info(copies.parked(CARRIER.config), messages=6)
 BACK = info(back(), created="now", messages=2)
 NEW = info(copies.remembering(FINAL, record()), created="now", messages=5)
 FOREIGN = info(FINAL, created="now")
-NOTE = info(copies.announcing(out(), record()))
+WITNESS = info(copies.witness(record()))
 WOKEN = info(copies.remembering(copies.parked(ORIGINAL), record()), created="later", messages=6, last_sequence=6)
 AHEAD = info(out(), messages=7, last_sequence=7)
 
@@ -203,8 +207,7 @@ AHEAD = info(out(), messages=7, last_sequence=7)
         (BACK, CARRIER_PARKED, Stage.RETURN_PARKED, "natsmith_move_S", (6, 2)),
         (NEW, CARRIER_PARKED, Stage.HOME, "S", (5, 5)),
         (NEW, None, Stage.FINISHING, "S", (5, 5)),
-        (OLD, NOTE, Stage.ANNOUNCED, "S", (5, 0)),
-        (None, NOTE, Stage.FORGOTTEN, "natsmith_move_S", (0, 0)),
+        (OLD, None, Stage.ANNOUNCED, "S", (5, 0)),
         (None, COPY, Stage.FORGOTTEN, "natsmith_move_S", (3, 0)),
         (WOKEN, COPY, Stage.FORGOTTEN, "natsmith_move_S", (3, 6)),
         (replace(WOKEN, created="then"), COPY, Stage.PARKED, "S", (6, 3)),
@@ -212,8 +215,8 @@ AHEAD = info(out(), messages=7, last_sequence=7)
         (WOKEN, None, Stage.UNLOADED, "S", (6, 6)),
         (BACK, None, Stage.UNLOADED, "S", (2, 2)),
         (None, CARRIER_PARKED, Stage.AWAY, "natsmith_move_S", (6, 0)),
-        (None, None, Stage.BROKEN, "natsmith_move_S", (0, 0)),
-        (OLD, None, Stage.BROKEN, "natsmith_move_S", (0, 5)),
+        (None, None, Stage.UNLOADED, "S", (0, 0)),
+        (FOREIGN, None, Stage.BROKEN, "natsmith_move_S", (0, 0)),
         (FOREIGN, CARRIER, Stage.BROKEN, "natsmith_move_S", (5, 0)),
         (FOREIGN, COPY, Stage.BROKEN, "natsmith_move_S", (3, 0)),
     ],
@@ -239,6 +242,9 @@ def test_every_move_of_an_account_is_found_once() -> None:
     assert [Stage.RETURNING] == [each.stage for each in copies.moves([BACK, CARRIER])]
     assert [Stage.FINISHING] == [each.stage for each in copies.moves([NEW])]
     assert [Stage.UNLOADED] == [each.stage for each in copies.moves([WOKEN])]
+    assert [Stage.COPYING] == [each.stage for each in copies.moves([WITNESS, OLD, COPY])]
+    assert [Stage.UNLOADED] == [each.stage for each in copies.moves([WITNESS])]
+    assert [] == copies.moves([WITNESS, FOREIGN])
     assert [Stage.PARKED] == [each.stage for each in copies.moves([replace(WOKEN, created="then"), COPY])]
     assert [] == copies.moves([OLD, FOREIGN])
 

@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
 from bench.moves import FULL as GIBIBYTE  # noqa: E402  (the path is only known by now)
 from bench.moves import SMALL, WAYS, Moves  # noqa: E402
+from bench.registry import rows as registry  # noqa: E402
 from bench.table import HEAD, Row, aligned, say, seconds  # noqa: E402
 from bench.timing import Pairs, Ran, run, server  # noqa: E402
 
@@ -184,15 +185,17 @@ def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description="Speed and memory of natsmith against bare scripts.")
     parser.add_argument("--quick", action="store_true", help="fewer runs, rougher numbers")
-    parser.add_argument("--only", choices=("objects", "moves"), help="only a part of the rows")
+    parser.add_argument("--only", choices=("objects", "moves", "registry"), help="only a part of the rows")
     options = parser.parse_args()
     # A quick look at everything, moves of a few values included, wherever it is called from.
     quick = options.quick or bool(os.environ.get("BENCH_SMALL"))
     with tempfile.TemporaryDirectory(prefix="natsmith-bench-") as home:
-        found = [] if options.only == "moves" else rows(Bench(Path(home), QUICK if quick else FULL))
+        found = rows(Bench(Path(home), QUICK if quick else FULL)) if options.only in (None, "objects") else []
         moves = Moves(SMALL if quick else GIBIBYTE, Path(home))
-        if options.only != "objects":
+        if options.only in (None, "moves"):
             found += asyncio.run(moves.rows(say))
+        if options.only in (None, "registry"):
+            found += asyncio.run(registry(say, small=quick))
     say("")
     print(aligned([HEAD, *(row.cells for row in found)]))
     if moves.ways:

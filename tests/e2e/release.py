@@ -113,6 +113,30 @@ class Release:
         found: Manifest = json.loads(self.natsmith("export", "--output", "json").out)
         return found
 
+    def application(self, name: str, program: str) -> Manifest:
+        """Return a pod that runs a program in Python with natsmith's image; SERVER and /credentials let it connect."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [
+                    {
+                        "name": name,
+                        "image": os.environ["NATSMITH_IMAGE"],
+                        "command": ["python3", "-c", program],
+                        "env": [{"name": "SERVER", "value": f"nats://{self.fullname}:4222"}],
+                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                        "volumeMounts": [{"name": "credentials", "mountPath": "/credentials"}],
+                    }
+                ],
+                "volumes": [{"name": "credentials", "secret": {"secretName": f"{self.fullname}-credentials"}}],
+            },
+        }
+
     def outcome(self) -> Manifest:
         """Return what the last Job's pod left as its termination message."""
         last = self.pods("provisioner")[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 from e2e.cluster import Manifest
 from e2e.release import MakeRelease, Release
@@ -39,31 +38,7 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def pod(release: Release) -> Manifest:
-    """Return a pod that writes until it is told to stop, and logs every acknowledgement."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "writer"},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "writer",
-                    "image": os.environ["NATSMITH_IMAGE"],
-                    "command": ["python3", "-c", WRITER.replace("KEYS", str(KEYS))],
-                    "env": [{"name": "SERVER", "value": f"nats://{release.fullname}:4222"}],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                    "volumeMounts": [{"name": "credentials", "mountPath": "/credentials"}],
-                }
-            ],
-            "volumes": [{"name": "credentials", "secret": {"secretName": f"{release.fullname}-credentials"}}],
-        },
-    }
+"""Writes until it is told to stop, and logs every acknowledgement."""
 
 
 def sets(storage: str) -> list[str]:
@@ -100,7 +75,7 @@ async def test_an_upgrade_and_a_rollback_move_a_bucket_under_a_writer(release: M
     """From memory to file and back: nothing that the pod was acknowledged is lost, and no revision comes twice."""
     dev = release()
     dev.installed("dev.yaml", sets=sets("memory"))
-    dev.namespace.apply(pod(dev))
+    dev.namespace.apply(dev.application("writer", WRITER.replace("KEYS", str(KEYS))))
     dev.namespace.wait("pod/writer", "condition=Ready")
 
     upgraded = dev.installed("dev.yaml", sets=sets("file"))

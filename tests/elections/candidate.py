@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import os
 import random
 import sys
@@ -196,6 +197,8 @@ async def main() -> None:
     """Connect and run."""
     given = json.loads(sys.argv[1])
     sabotage(given["sabotage"])
+    # What the library warns of is what is tried here; what asyncio complains of is a mistake.
+    logging.getLogger("natsmith").setLevel(logging.ERROR)
     client = await nats.connect(
         given["server"],
         max_reconnect_attempts=-1,

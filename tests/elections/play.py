@@ -20,40 +20,18 @@ from nats.aio.client import Client
 
 from elections.judge import Event, Report, Run, judge
 from elections.network import Way, way
+from elections.scenario import GROUP_FAULTS, Scenario
 from embedded import Embedded, nats_server
 from natsmith.clock import clock
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = sorted(
-    (path.stem for path in ROOT.glob("tests/servers/*.lock")), key=lambda text: [*map(int, text.split("."))]
-)
 NAMES = ("p1", "p2", "p3")
-PROCESS_FAULTS = ("kill", "stop", "partition", "restart", "shift")
-GROUP_FAULTS = ("leave", "cancel", "deafen")
-FAULTS = PROCESS_FAULTS + GROUP_FAULTS
 LONGEST = 3
 START_SECONDS = 30.0
 LAST_LOOKS = 10
+TICK_SECONDS = 0.05
 FOLLOW_SECONDS = 8.0
 """How much longer than its lease a group may be without a leader before nobody waits any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What happens in a play; it follows from the seed, but not when each process gets to run."""
-
-    seed: int
-    version: str
-    faults: tuple[str, ...]
-    groups: int = 40
-    sabotage: str = ""
-
-
-def choose(seed: int) -> Scenario:
-    """Return the play of a seed."""
-    dice = random.Random(seed)  # noqa: S311  (a play that can be repeated)
-    faults = (*dice.sample(PROCESS_FAULTS, 2), *dice.sample(GROUP_FAULTS, 1), dice.choice(FAULTS))
-    return Scenario(seed=seed, version=dice.choice(VERSIONS), faults=faults)
 
 
 @dataclass(slots=True)
@@ -147,6 +125,17 @@ class Play:
     def errors(self) -> str:
         """Return what the workers complained of."""
         return "".join(path.read_text() for path in self._home.glob("*.err"))
+
+    async def tick(self) -> None:
+        """Write down when this process, through which all bytes go, does not get to run in time."""
+        before = clock()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = clock()
+            if now - before > 2 * TICK_SECONDS:
+                late = Event(who="", what="late", group="", at=now, seconds=now - before)
+                self._seen["late", ""].append(late)
+            before = now
 
     async def until(self, true: Callable[[], bool], deadline: float) -> bool:
         """Read what the workers write until it is true, or too late."""
@@ -249,8 +238,10 @@ async def play(scenario: Scenario) -> Report:
             one.workers[name] = worker
             stack.push_async_callback(worker.kill)
             await one.start(worker)
+        ticking = asyncio.create_task(one.tick())
         for fault in scenario.faults:
             await one.round(fault)
+        ticking.cancel()
         await asyncio.sleep(0.5)  # bad ones still write
         for worker in one.workers.values():
             await worker.kill()

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
+import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 
@@ -18,8 +22,9 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
 from elections.judge import Report  # noqa: E402  (the path is only known by now)
-from elections.play import FAULTS, VERSIONS, Scenario, choose, play  # noqa: E402
+from elections.play import play  # noqa: E402
 from elections.sabotage import WRONG  # noqa: E402
+from elections.scenario import FAULTS, VERSIONS, Scenario, choose  # noqa: E402
 from natsmith.clock import clock  # noqa: E402
 
 AT_ONCE = 2
@@ -35,25 +40,32 @@ WORDS = {
 }
 
 
-async def played(scenarios: Iterable[Scenario]) -> AsyncIterator[Report]:
-    """Play a few at once, for as long as somebody takes the reports."""
-    left, running = iter(scenarios), set[asyncio.Task[Report]]()
-    try:
+def work(scenario: Scenario) -> Report:
+    """Play in a process of its own, so that no play waits for another one's counting."""
+    return asyncio.run(play(scenario))
+
+
+def asked_to_end() -> None:
+    """Let a process that is asked to end end its servers first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def played(scenarios: Iterable[Scenario]) -> Iterator[Report]:
+    """Play a few at once."""
+    left, running = iter(scenarios), set[Future[Report]]()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(AT_ONCE, mp_context=context, initializer=asked_to_end) as pool:
         while True:
             while len(running) < AT_ONCE and (one := next(left, None)):
-                running.add(asyncio.create_task(play(one)))
+                running.add(pool.submit(work, one))
             if not running:
                 return
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in done:
+                yield each.result()
 
 
-async def test_itself() -> int:
+def test_itself() -> int:
     """Try elections that are wrong on purpose; return 1 if the harness does not see it."""
     wrong = {9000 + index: name for index, name in enumerate(WRONG)}
     scenarios = [
@@ -62,7 +74,7 @@ async def test_itself() -> int:
     ]
     right = Scenario(seed=8999, version=VERSIONS[-1], faults=("kill", "leave"), groups=12)
     failed = 0
-    async for report in played([right, *scenarios]):
+    for report in played([right, *scenarios]):
         name = wrong.get(report.seed, "")
         what, _, expected = WRONG.get(name, ("nothing is wrong", "", ""))
         found = {truth for truth, _ in report.broken}
@@ -97,10 +109,14 @@ def summary(reports: Sequence[Report], seconds: float) -> str:
     return "\n".join(lines)
 
 
-async def some(scenarios: Iterable[Scenario], *, runs: int, seconds: float) -> int:
+def some(scenarios: Iterable[Scenario], *, runs: int, seconds: float) -> int:
     """Play until there were so many runs, or no time is left; return the exit code."""
     began, reports = clock(), list[Report]()
-    async for report in played(scenarios):
+
+    def wanted() -> bool:
+        return sum(len(each.runs) for each in reports) < runs and clock() - began < seconds
+
+    for report in played(takewhile(lambda _: wanted(), scenarios)):
         reports.append(report)
         for truth, sentence in report.broken:
             print(
@@ -108,8 +124,6 @@ async def some(scenarios: Iterable[Scenario], *, runs: int, seconds: float) -> i
                 f"Again: .venv/bin/python tests/elections/run.py --only {report.seed}",
                 flush=True,
             )
-        if sum(len(each.runs) for each in reports) >= runs or clock() - began > seconds:
-            break
     print(summary(reports, clock() - began))
     return 1 if any(report.broken for report in reports) else 0
 
@@ -123,12 +137,13 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="just the play with this seed")
     parser.add_argument("--self-test", action="store_true", help="does the harness see what is wrong?")
     given = parser.parse_args()
+    asked_to_end()
     if given.self_test:
-        return asyncio.run(test_itself())
+        return test_itself()
     if given.only is not None:
-        return asyncio.run(some([choose(given.only)], runs=1, seconds=given.seconds))
+        return some([choose(given.only)], runs=1, seconds=given.seconds)
     scenarios = (choose(seed) for seed in range(given.seed, sys.maxsize))
-    return asyncio.run(some(scenarios, runs=given.runs, seconds=given.seconds))
+    return some(scenarios, runs=given.runs, seconds=given.seconds)
 
 
 if __name__ == "__main__":

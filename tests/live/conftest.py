@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import nats
@@ -12,6 +12,7 @@ import nats.aio.client
 import pytest
 
 import chart
+import electing
 from cli import Natsmith
 from embedded import Embedded, nats_server
 from installed import Installed, installed
@@ -31,6 +32,7 @@ ACCOUNTS = 400
 """More than the tests of one version; they cost a server 20 ms to start and 5 MB."""
 
 PASSWORD = "pw"
+Connecting = Callable[[Connection], Awaitable[nats.aio.client.Client]]
 
 
 def binary(version: str) -> Path:
@@ -107,6 +109,32 @@ async def nats_connection(connection: Connection) -> AsyncIterator[nats.aio.clie
     client = await nats.connect(connection.server, user=connection.user, password=connection.password)
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def connecting() -> AsyncIterator[Connecting]:
+    """Connect applications, until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def one(connection: Connection) -> nats.aio.client.Client:
+            client = await electing.connected(connection)
+            stack.push_async_callback(electing.closed, client)
+            return client
+
+        yield one
+
+
+@pytest.fixture
+async def newest_client(servers: Servers, newest: str, connecting: Connecting) -> nats.aio.client.Client:
+    """Connect to an account of the newest server, where there is nothing yet."""
+    return await connecting(servers.fresh(newest))
+
+
+@pytest.fixture
+async def elections(newest_client: nats.aio.client.Client) -> nats.aio.client.Client:
+    """Connect to the newest server, where there is a bucket for elections."""
+    await electing.provision(newest_client)
+    return newest_client
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def test_a_page_prints_what_it_says(page: Path, tmp_path: Path) -> None:
         program.write_text(f"#!{sys.executable}\n{script}")
         program.chmod(0o755)
     shutil.copytree(ROOT / "values", tmp_path / "values")
+    shutil.copytree(ROOT / "demo" / "registry", tmp_path / "demo" / "registry")
     with nats_server() as server:
         path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = {"PATH": path, "HOME": str(tmp_path), "NATS_URL": server.url, "NO_COLOR": "1"}

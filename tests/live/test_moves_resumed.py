@@ -8,6 +8,7 @@ import nats.aio.client
 import nats.errors
 import pytest
 
+from builders import desired
 from cli import Natsmith
 from contract import found
 from moving import (
@@ -24,8 +25,10 @@ from moving import (
     values,
     where_moves_are_possible,
 )
+from natsmith.actions.apply import apply
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream
+from natsmith.log import Log
 
 pytestmark = where_moves_are_possible
 
@@ -74,6 +77,32 @@ async def test_the_next_run_goes_on_where_one_died(
     assert "file" == (await found(server, "KV_b")).config["storage"]
     assert ["KV_b"] == await names(server)
     assert not (await planned(server, AFTER)).changes
+
+
+@pytest.mark.parametrize("switch", [1, 2])
+async def test_a_copy_that_lacks_something_takes_no_writes(
+    server: JetStream, connection: Connection, nats_connection: nats.aio.client.Client, switch: int
+) -> None:
+    """Out of the stream the move is undone and can be begun again; back into it, it is copied anew."""
+    # What is copied from memory is copied anew by each run.
+    before, after = (BEFORE, AFTER) if switch == 2 else (AFTER, BEFORE)
+    await applied(server, before)
+    for number in range(300):
+        await put(nats_connection, f"$KV.b.{number % 100}", str(number).encode())
+    entries = await contents(nats_connection, "KV_b")
+    await killed(connection, after, "park", switch)
+    # A mirror is told once what there is; what it loses then it never gets.
+    await server.delete_message(CARRIER + "KV_b" if switch == 1 else "KV_b", entries[-50].sequence)
+
+    if switch == 1:
+        outcome = await apply(server, desired(after), account="app", owner="local", log=Log(), timeout=10)
+        assert "lacks 1 messages that KV_b has" in outcome.failed[0][1]
+        assert "everything is as it was" in outcome.failed[0][1]
+    await applied(server, after)
+
+    assert entries == await contents(nats_connection, "KV_b")
+    assert after["buckets"]["b"]["storage"] == (await found(server, "KV_b")).config["storage"]
+    assert ["KV_b"] == await names(server)
 
 
 @pytest.mark.parametrize(("step", "nth"), STEPS[:-2])

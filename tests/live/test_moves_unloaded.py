@@ -119,6 +119,33 @@ async def test_a_move_finds_a_stream_again_that_its_server_did_not_load(
         assert new["metadata"].keys() == moved["metadata"].keys()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "step", "nth"),
+    [("memory", "file", "delete", 1), ("file", "memory", "park", 2), ("file", "memory", "promote", 2)],
+)
+async def test_a_copy_is_found_again_though_the_other_stream_was_in_memory(
+    private_server: Callable[..., Embedded], before: str, after: str, step: str, nth: int
+) -> None:
+    """That one is gone with its server, and the only one that has the messages was not loaded."""
+    running = private_server()
+    async with met(running) as (server, client):
+        await applied(server, stream(storage=before))
+        for number in range(60):
+            await put(client, f"S.{number % 7}", str(number).encode())
+        messages = await contents(client, "S")
+    late = await moved_half(running, stream(storage=after), step, nth, "S")
+
+    crashed(running, CARRIER + "S")
+
+    async with met(running) as (server, client):
+        await applied(server, stream(storage=after))
+        stored = await contents(client, "S")
+        assert told(messages) == told(stored)[:60]
+        assert late == [each.sequence for each in stored[60:]]
+        assert ["S"] == await names(server)
+        assert not (await planned(server, stream(storage=after))).changes
+
+
 RENAME = [
     *[("copy", 1, "KV_old"), ("park", 1, "KV_old"), ("park", 1, "KV_new"), ("promote", 1, "KV_old")],
     *[("promote", 1, "KV_new"), ("delete", 1, "KV_new"), ("finish", 1, "KV_new")],

@@ -4,148 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import nats
 import pytest
 from nats.aio.client import Client
 
-from conftest import VERSIONS, Servers
-from embedded import Embedded
+from conftest import Connecting
+from electing import LONG, SOON, Candidate, provision, waiting
 from natsmith.adapters.connections import Connection
-from natsmith.registry import DecisionNeeded, Leadership, LeadershipLost, Lease, NotReady, Registry, WrongValues
-from waiting import Eventually
+from natsmith.registry import LeadershipLost, Registry
 
-LONG = 20
-"""A lease that no test waits for: what happens within it did not wait for it."""
-
-SOON = 10.0
-"""Seconds within which everything happens that waits for nothing, on a machine that does other things as well."""
-
-
-async def nothing(*_: object) -> None:
-    """Hear of a lost connection, which is what these tests make."""
-
-
-async def connected(connection: Connection) -> Client:
-    """Connect an application that looks for its server again and again."""
-    return await nats.connect(
-        connection.server,
-        user=connection.user,
-        password=connection.password,
-        reconnect_time_wait=0.05,
-        max_reconnect_attempts=-1,
-        error_cb=nothing,
-    )
-
-
-async def closed(client: Client) -> None:
-    """Close a connection, perhaps to a server that is gone."""
-    with contextlib.suppress(OSError):
-        await client.close()
-
-
-async def provision(client: Client, **wanted: object) -> None:
-    """Create a bucket as the profile election has it, or otherwise as *wanted*."""
-    config: dict[str, Any] = {
-        "name": "KV_elections",
-        "subjects": ["$KV.elections.>"],
-        "max_msgs_per_subject": 1,
-        "storage": "file",
-        "discard": "new",
-        "deny_delete": True,
-        "allow_rollup_hdrs": True,
-        "allow_direct": True,
-        "allow_msg_ttl": True,
-    }
-    answer = await client.request("$JS.API.STREAM.CREATE.KV_elections", json.dumps(config | wanted).encode())
-    assert "error" not in json.loads(answer.data), answer.data
-
-
-Connect = Callable[[Connection], Awaitable[Client]]
 Join = Callable[[], Awaitable[Client]]
 
 
 @pytest.fixture
-async def connecting() -> AsyncIterator[Connect]:
-    """Connect applications, until the test ends."""
-    async with AsyncExitStack() as stack:
-
-        async def one(connection: Connection) -> Client:
-            client = await connected(connection)
-            stack.push_async_callback(closed, client)
-            return client
-
-        yield one
-
-
-@pytest.fixture
-async def join(connection: Connection, connecting: Connect) -> Join:
+async def join(connection: Connection, connecting: Connecting) -> Join:
     """Connect one more application to the account, which has a bucket for elections."""
     await provision(await connecting(connection))
     return lambda: connecting(connection)
-
-
-@pytest.fixture
-async def newest_client(servers: Servers, newest: str, connecting: Connect) -> Client:
-    """Connect to an account of the newest server, where there is nothing yet."""
-    return await connecting(servers.fresh(newest))
-
-
-@pytest.fixture
-async def elections(newest_client: Client) -> Client:
-    """Connect to the newest server, where there is a bucket for elections."""
-    await provision(newest_client)
-    return newest_client
-
-
-class Candidate:
-    """One that wants to lead, in a task of its own."""
-
-    def __init__(self, client: Client, *, ttl: int, id: str = "", group: str = "billing") -> None:
-        self.leadership = Registry(client).leadership(group, id=id, ttl=ttl)
-        self.done = asyncio.Event()
-        self.lease: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
-        self.task = asyncio.create_task(self._lead())
-
-    async def _lead(self) -> None:
-        async with self.leadership as lease:
-            self.lease.set_result(lease)
-            await self.done.wait()
-
-    async def leads(self, within: float = SOON) -> Lease:
-        """Return its lease when it leads."""
-        async with asyncio.timeout(within):
-            both: set[asyncio.Future[Any]] = {self.lease, self.task}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not self.lease.done():
-            await self.task  # which tells why
-        return await self.lease
-
-    async def goes(self) -> None:
-        """Let its block end."""
-        self.done.set()
-        await self.task
-
-    async def is_cancelled(self) -> None:
-        """Cancel it from outside."""
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
-
-
-@asynccontextmanager
-async def waiting(*candidates: Candidate) -> AsyncIterator[None]:
-    """See that none of these leads while the block runs, and let them go after it."""
-    try:
-        yield
-        assert not any(each.lease.done() for each in candidates)
-    finally:
-        for each in candidates:
-            await each.is_cancelled()
 
 
 async def test_one_leads_and_the_others_wait(join: Join) -> None:
@@ -197,7 +73,7 @@ async def test_who_falls_silent_is_followed_when_its_lease_is_over(join: Join) -
     assert new.token > old.token
 
 
-async def test_markers_in_the_bucket_change_nothing(connection: Connection, connecting: Connect) -> None:
+async def test_markers_in_the_bucket_change_nothing(connection: Connection, connecting: Connecting) -> None:
     """Where the server marks expired keys, a leader is followed after its expiry, after its goodbye, and much later."""
     client, leaving = [await connecting(connection) for _ in range(2)]
     await provision(client, subject_delete_marker_ttl=1_000_000_000)
@@ -342,159 +218,3 @@ async def test_a_closed_registry_does_not_end_a_lease(elections: Client) -> None
         await registry.close()
         await asyncio.sleep(2)  # what is tested is that time goes by
         lease.check()
-
-
-async def test_who_waits_on_a_closed_connection_is_told(servers: Servers, newest: str, connecting: Connect) -> None:
-    """A connection that is closed for good ends the wait with an error."""
-    connection = servers.fresh(newest)
-    first, second = [await connecting(connection) for _ in range(2)]
-    await provision(first)
-    leader = Candidate(first, ttl=LONG)
-    await leader.leads()
-    other = Candidate(second, ttl=LONG)
-    await asyncio.sleep(0.3)  # until it waits
-    await second.close()
-    async with asyncio.timeout(SOON):
-        with pytest.raises(DecisionNeeded, match="closed"):
-            await other.task
-    await leader.goes()
-
-
-async def test_a_value_that_never_goes_is_told(
-    elections: Client, caplog: pytest.LogCaptureFixture, eventually: Eventually
-) -> None:
-    """A value that somebody put there by hand keeps everybody waiting, who say so; when it is deleted one leads."""
-    await elections.request("$KV.elections.billing", b"{}")
-    candidate = Candidate(elections, ttl=1)
-
-    async def told() -> bool:
-        return "delete it" in caplog.text
-
-    await eventually(told, within=60)
-    assert not candidate.lease.done()
-    await elections.request("$JS.API.STREAM.PURGE.KV_elections", b"")
-    await candidate.leads()
-    await candidate.goes()
-
-
-REFUSED: dict[str, tuple[dict[str, object], str]] = {
-    "memory": ({"storage": "memory"}, "in memory"),
-    "history": ({"max_msgs_per_subject": 5}, "keeps 5 values"),
-    "no TTL of a key": ({"allow_msg_ttl": False}, "perKeyTTL: true"),
-    "markers that stay longer": ({"subject_delete_marker_ttl": 5_000_000_000}, "markers stay 5 s"),
-    "a shorter TTL": ({"max_age": 1_000_000_000, "duplicate_window": 0}, "drops every entry after 1 s"),
-}
-
-
-@pytest.mark.parametrize("why", REFUSED)
-async def test_a_bucket_that_elects_nobody_is_refused(newest_client: Client, why: str) -> None:
-    """Where two could lead at once, or a token would not rise, nobody does, and it is said why."""
-    wanted, said = REFUSED[why]
-    await provision(newest_client, **wanted)
-    with pytest.raises(DecisionNeeded, match=said) as refusal:
-        await Registry(newest_client).leadership("billing", ttl=2).__aenter__()
-
-    assert "profile election" in str(refusal.value)
-
-
-async def test_a_missing_bucket_is_refused(newest_client: Client) -> None:
-    """Without a bucket nobody waits."""
-    with pytest.raises(DecisionNeeded, match="no bucket elections: provision it"):
-        await Registry(newest_client).leadership("billing").__aenter__()
-
-
-@pytest.mark.parametrize("ttl", [0, -1, 1.5, True, "5"])
-def test_a_ttl_that_the_server_does_not_know_is_refused(ttl: Any) -> None:
-    """A lease is whole seconds."""
-    with pytest.raises(WrongValues, match="whole seconds"):
-        Leadership(None, "elections", "billing", id="", ttl=ttl)  # type: ignore[arg-type]  # it is not looked at
-
-
-DENIED = (
-    "$JS.API.STREAM.INFO.KV_elections",
-    "$JS.API.CONSUMER.CREATE.>",
-    "$JS.API.STREAM.MSG.GET.KV_elections",
-    "$KV.elections.>",
-)
-
-
-@pytest.mark.parametrize("subject", DENIED)
-@pytest.mark.parametrize("release", VERSIONS[-1:])
-async def test_a_missing_right_is_named(
-    private_server: Callable[..., Embedded], connecting: Connect, subject: str
-) -> None:
-    """A user who may not do what an election needs is told which subject it is, at once."""
-    users = [
-        {"user": "admin", "password": "pw"},
-        {"user": "app", "password": "pw", "permissions": {"publish": {"deny": [subject]}}},
-    ]
-    server = private_server(accounts={"A": {"jetstream": "enabled", "users": users}})
-    admin, app = [
-        await connecting(Connection(server=server.url, user=user, password="pw")) for user in ("admin", "app")
-    ]
-    await provision(admin)
-    async with asyncio.timeout(SOON):
-        with pytest.raises(DecisionNeeded, match="may not publish") as refusal:
-            await Registry(app).leadership("billing", ttl=LONG).__aenter__()
-    assert subject.rstrip(">").lower() in str(refusal.value).lower()
-
-
-@pytest.mark.parametrize("release", VERSIONS[-1:])
-async def test_a_stopped_server_ends_the_lease_in_time(
-    private_server: Callable[..., Embedded], connecting: Connect
-) -> None:
-    """A leader that cannot renew its lease is stopped before somebody else can have it."""
-    server = private_server()
-    client = await connecting(Connection(server=server.url))
-    await provision(client)
-    candidate = Candidate(client, ttl=2)
-    lease = await candidate.leads()
-    server.kill()
-    async with asyncio.timeout(SOON):
-        with pytest.raises(LeadershipLost):
-            await candidate.task
-
-    assert not lease.held
-
-
-async def test_a_lease_outlives_a_restart(
-    private_server: Callable[..., Embedded], connecting: Connect, eventually: Eventually
-) -> None:
-    """A leader leads on if its server is back before the lease is over; and who waited waits on."""
-    server = private_server()
-    first, second = [await connecting(Connection(server=server.url)) for _ in range(2)]
-    await provision(first)
-    leader = Candidate(first, ttl=LONG)
-    lease = await leader.leads()
-    other = Candidate(second, ttl=LONG)
-    await asyncio.sleep(0.3)  # until it waits
-    before = await Registry(first).leader("billing")
-    await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.start)
-
-    async def renewed() -> bool:
-        with contextlib.suppress(NotReady):
-            now = await Registry(second).leader("billing")
-            return bool(now and before and now.heard > before.heard and now.token == lease.token)
-        return False
-
-    await eventually(renewed, within=LONG)
-    lease.check()
-    assert not other.lease.done()
-    await leader.goes()
-    await other.leads()
-    await other.goes()
-
-
-async def test_who_waits_outlives_the_bucket(elections: Client) -> None:
-    """When the bucket is deleted and made anew, one of those who waited leads."""
-    first = Candidate(elections, ttl=1)
-    await first.leads()
-    second = Candidate(elections, ttl=1)
-    await asyncio.sleep(0.3)  # until it waits
-    await elections.request("$JS.API.STREAM.DELETE.KV_elections", b"")
-    with pytest.raises(LeadershipLost):
-        await first.task
-    await provision(elections)
-    await second.leads(within=30)
-    await second.goes()

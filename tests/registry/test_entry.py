@@ -7,12 +7,16 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from natsmith.errors import WrongValues
 from natsmith.registry.entry import LARGEST, Instance, Status, Unread, group_key, key_of, read, written
 
+# A busy machine is slow in making examples, and that is no mistake of the code.
+steady = settings(
+    deadline=None, derandomize=True, database=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
+)
 NAMES = st.from_regex(r"[-_=A-Za-z0-9]{1,20}", fullmatch=True)
 IDS = st.from_regex(r"[-_=A-Za-z0-9]{1,9}(\.[-_=A-Za-z0-9]{1,9}){0,2}", fullmatch=True)
 JSON = st.recursive(
@@ -30,6 +34,7 @@ def understood(key: str, payload: bytes) -> Instance | None:
     return None
 
 
+@steady
 @given(
     st.builds(
         Instance,
@@ -51,11 +56,13 @@ def test_what_is_written_is_read(instance: Instance) -> None:
     assert (key, 7, 1.5) == (found.key, found.revision, found.heartbeat)
 
 
+@steady
 @given(NAMES | IDS, st.binary())
 def test_no_bytes_make_a_reader_fall_over(key: str, payload: bytes) -> None:
     understood(key, payload)
 
 
+@steady
 @given(IDS, ALMOST | JSON)
 def test_no_json_makes_a_reader_fall_over(key: str, said: Any) -> None:
     found = understood(key, json.dumps(said).encode())
@@ -64,6 +71,13 @@ def test_no_json_makes_a_reader_fall_over(key: str, said: Any) -> None:
         assert found.service
         assert isinstance(found.metadata, dict)
         assert 0 <= found.ttl < 2**31
+
+
+@pytest.mark.parametrize("field", ["status", "ttl", "v", "metadata", "other"])
+def test_no_depth_makes_a_reader_fall_over(field: str) -> None:
+    """Also where JSON can just be read, and not be written any more."""
+    for depth in range(1, 1500):
+        understood("payments.a", b'{"%s":%s%s}' % (field.encode(), b"[" * depth, b"]" * depth))
 
 
 @pytest.mark.parametrize(

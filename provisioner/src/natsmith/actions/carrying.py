@@ -31,6 +31,9 @@ DENIED_SECONDS = 0.3
 """A server tells within milliseconds what is not permitted; a reset of no consumer it does not answer at all."""
 
 FILTERS = ("filter_subject", "filter_subjects")
+WRITTEN_SECONDS = 0.05
+"""Servers write within 10 ms what they removed, and tell nobody; one that is killed sooner has it again."""
+
 GUARD = "natsmith_move"
 """The consumer that takes the only place of a stream which is not whole yet."""
 
@@ -159,6 +162,7 @@ async def worked_off(server: Server, record: Record) -> None:
         config, start = each["config"], each["start"]
         for subject in (filters(config) or [""]) if start.get("opt_start_seq") else ():
             await server.purge_stream(record.home, subject=subject, before=start["opt_start_seq"])
+    await asyncio.sleep(WRITTEN_SECONDS)
 
 
 async def let_go(server: Server, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.switching import StandsStill, alike, both, caught_up
+from natsmith.actions.switching import Incomplete, StandsStill, TooSlow, alike, both, caught_up
 from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Config, Refused, StreamInfo
@@ -32,17 +32,12 @@ class Hops(Waking):
                 f"its {len(positions)} consumers are more than can be remembered while it moves: remove some first"
             )
         await self._fits()
+        witness = copies.witness(self.record)
+        self.step("announce", stream=witness["name"])
+        await self.server.create_stream(witness)
         config = copies.copying(self.final, self.record.source, self.record)
-        # Until then nothing else would know of a source that its server does not load after a change.
-        self.step("announce", stream=config["name"])
-        await self.server.create_stream(copies.announcing(config, self.record))
-
-        async def copy() -> None:
-            await self.server.delete_stream(config["name"])
-            await self.server.create_stream(config)
-
         self.step("copy", into=config["name"])
-        await self.unheard(original, copy)
+        await self.unheard(original, lambda: self.begun(config))
 
     async def _fits(self) -> None:
         """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
@@ -108,11 +103,7 @@ class Hops(Waking):
         config = copies.copying(dict(kept.final) if parked else self.final, self.record.carrier, self.record)
         self.step("return", stream=self.record.home)
         try:
-            home = await self.server.create_stream(config)
-            if home.last_sequence and not (parked and home.last_sequence >= through.last_sequence):
-                # What a server kept of an earlier one need not be whole; once it is deleted nothing is left of it.
-                await self.server.delete_stream(self.record.home)
-                await self.server.create_stream(config)
+            await self.begun(config, unless=through.last_sequence if parked else None)
             await self._consumers()
         except Refused as refusal:
             await self._fall_back(refusal)
@@ -164,7 +155,11 @@ class Hops(Waking):
             await self._pruned(live, back)
             await alike(self.server, through, home)
         self.relay.hold()
-        await self.switch(through, home, live, self._promote_back)
+        try:
+            await self.switch(through, home, live, self._promote_back)
+        except Incomplete as error:
+            await self._away()
+            raise TooSlow(str(error)) from error  # it is copied back anew
 
     async def _promote_back(self) -> None:
         home = await self.stream(self.record.home)
@@ -196,6 +191,7 @@ class Hops(Waking):
         await carrying.counted(self.server, self.record)
         await carrying.let_go(self.server, self.record)
         await carrying.resume(self.server, self.record.home)
+        await self.server.delete_stream(room(self.record.home))
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)
 
@@ -204,9 +200,10 @@ class Hops(Waking):
         self.relay.rest()
         home = await self.stream(self.record.home)
         final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
+        await carrying.worked_off(self.server, self.record)  # a server that was killed since can have it again
         if self.record.renames:
-            await carrying.worked_off(self.server, self.record)
             await self._consumers(whole=True)
+            await self.server.delete_stream(room(self.record.home))
             final = copies.renamed(final, self.record.source)
         self.step("finish", stream=self.record.home)
         await self.update(copies.forgetting(final))
@@ -225,3 +222,4 @@ class Hops(Waking):
         await self.direct_again()
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)
+        await self.server.delete_stream(room(self.record.home))

@@ -18,7 +18,7 @@ from natsmith.actions.switching import TooSlow
 from natsmith.adapters import copies
 from natsmith.adapters.server import Refused
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
-from natsmith.model.moving import Moving, Stage
+from natsmith.model.moving import Moving, Stage, room
 
 TRIES = 12
 """How often a step is begun again when a server did not answer, or a switch took too long."""
@@ -75,11 +75,13 @@ class Move:
         names = (record.source, record.carrier, record.home)
         source, carrier, home = await asyncio.gather(*(self._hops.server.stream(name) for name in names))
         kept = copies.record_of(carrier) or copies.record_of(home) or copies.record_of(source)
+        kept = kept or copies.record_of(await self._hops.server.stream(room(record.home)))
         if kept is None:
             return None
         known = replace(record, positions=kept.positions, created=kept.created, original=kept.original)
         self._hops.record = known
-        return replace(copies.moving(known, source, carrier, home), record=kept)
+        moving = copies.moving(known, source, carrier, home)
+        return None if moving.stage is Stage.BROKEN and carrier is None else replace(moving, record=kept)
 
     async def _given_up(self, error: NatsmithError) -> NatsmithError:
         """Return *error* with where everything is; what can be undone is."""

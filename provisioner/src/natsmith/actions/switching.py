@@ -66,6 +66,10 @@ class StandsStill(StoppedHalfway):
     """A copy that does not grow any more."""
 
 
+class Incomplete(StoppedHalfway):
+    """A copy that lacks something, and never gets it: what was before the end is not sent to it again."""
+
+
 async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
     """Return when *copy* has nearly everything that *source* has."""
     first, grown, reached = 0, clock(), 0.0
@@ -147,6 +151,22 @@ async def alike(server: Server, source: str, copy: str) -> None:
     await in_parallel(lambda each: server.delete_message(copy, each), sorted(extra))
 
 
+async def complete(server: Server, source: str, copy: str) -> None:
+    """Raise unless *copy* has all that *source* has; nothing is written to either now.
+
+    Where single messages have a time to live, or consumers remove what they had, a difference tells nothing.
+    """
+    origin, mirror = await both(server, source, copy)
+    moves_on = mirror.config.get("retention") != "limits" or mirror.config.get("allow_msg_ttl")
+    if moves_on or mirror.messages >= origin.messages or max(origin.deleted, mirror.deleted) > MOST_GAPS:
+        return
+    origin, mirror = await both(server, source, copy, gaps=True)
+    # What is too old goes from the front, where it is no gap.
+    lacking = [each for each in mirror.gaps - origin.gaps if origin.first_sequence <= each <= origin.last_sequence]
+    if lacking:
+        raise Incomplete(f"the copy {copy} lacks {len(lacking)} messages that {source} has, such as {min(lacking)}")
+
+
 class Switch:
     """One switch from a stream to its copy."""
 
@@ -164,6 +184,7 @@ class Switch:
         mark = await self.server.publish(parking(self.source), b"")
         await self._arrived(mark, began + SWITCH_SECONDS)
         await alike(self.server, self.source, self.copy)
+        await complete(self.server, self.source, self.copy)
         # Nobody may find the mark where they read; the copy goes on counting after it all the same.
         await self.server.purge_stream(self.copy, subject=PARKING + ">")
         if clock() > began + SWITCH_SECONDS:

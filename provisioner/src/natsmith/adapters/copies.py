@@ -58,12 +58,14 @@ def copying(final: Config, source: str, record: Record) -> Config:
     return remembering(result, record)
 
 
-def announcing(copy: Config, record: Record) -> Config:
-    """Return the configuration of a stream that only remembers the move, before anything is done to its source.
+def witness(record: Record) -> Config:
+    """Return the configuration of a stream that only remembers the move.
 
-    It mirrors nothing that there is.
+    It is never changed, since a server that is killed while it changes a stream can start without it.
     """
-    return copy | {"mirror": {"name": room(record.home)}}
+    name, final = room(record.home), dict(record.final)
+    config = {key: final[key] for key in ("num_replicas", "placement", "metadata") if key in final}
+    return remembering(config | {"name": name, "subjects": [parking(name)], "storage": "file"}, record)
 
 
 def _renaming(source: str, final: Config, record: Record) -> Config:
@@ -176,11 +178,14 @@ def moves(streams: Iterable[StreamInfo]) -> list[Moving]:
         record = record_of(info)
         # The carrier knows best; without one, the new stream knows what it still has to become.
         if record and (name == record.carrier or record.carrier not in by_name):
+            if name == room(record.home) and record.home in records:
+                continue
             records[record.home] = record
-    return [
+    found = [
         moving(each, *(by_name.get(name) for name in (each.source, each.carrier, each.home)))
         for each in records.values()
     ]
+    return [each for each in found if each.stage is not Stage.BROKEN or each.record.carrier in by_name]
 
 
 def _stage(record: Record, source: StreamInfo | None, carrier: StreamInfo | None, home: StreamInfo | None) -> Stage:
@@ -191,7 +196,7 @@ def _stage(record: Record, source: StreamInfo | None, carrier: StreamInfo | None
     if carrier.config.get("mirror"):
         if there is None:
             return Stage.FORGOTTEN if source is None or _woken(source) else Stage.BROKEN
-        return _stage_out(record, there, carrier)
+        return _stage_out(there, carrier)
     if there is not None:
         return Stage.SWITCHED
     return Stage.FINISHING if record.renames else _stage_home(record, carrier, home)
@@ -203,21 +208,21 @@ def _woken(source: StreamInfo) -> bool:
 
 
 def _stage_alone(record: Record, source: StreamInfo | None, home: StreamInfo | None) -> Stage:
-    """Return the stage of a move without the stream that carries it."""
+    """Return the stage of a move without the stream that carries it; BROKEN is none any more."""
     if source and _woken(source):
         return Stage.UNLOADED
-    if home is None or home.created == record.created:
-        return Stage.BROKEN
-    mirror = home.config.get("mirror")
-    if not mirror:
-        return Stage.FINISHING
-    return Stage.UNLOADED if mirror.get("name") == record.carrier else Stage.BROKEN
-
-
-def _stage_out(record: Record, source: StreamInfo, copy: StreamInfo) -> Stage:
-    """Return the stage of a move on its way out."""
-    if copy.config["mirror"].get("name") != record.source:
+    if source and source.created == record.created:
         return Stage.ANNOUNCED
+    if home is None:
+        return Stage.UNLOADED
+    mirror = home.config.get("mirror")
+    if mirror:
+        return Stage.UNLOADED if mirror.get("name") == record.carrier else Stage.BROKEN
+    return Stage.FINISHING if record_of(home) else Stage.BROKEN
+
+
+def _stage_out(source: StreamInfo, copy: StreamInfo) -> Stage:
+    """Return the stage of a move on its way out."""
     if not is_parked(source):
         return Stage.COPYING
     # A copy with more than its source has taken writes already: only its server knows no more of that.

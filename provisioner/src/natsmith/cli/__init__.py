@@ -94,7 +94,11 @@ def _fail(words: Sequence[str], error: NatsmithError, report: Report) -> int:
     if last("--output", words) == "json":
         from natsmith.views import as_json  # noqa: PLC0415  (only failures in JSON need it here)
 
-        print(json.dumps(as_json.error(verb_in(words), error.code, error.problems), indent=2))
+        verb = verb_in(words)
+        # Who reads one object a line reads this one so, too.
+        print(
+            json.dumps(as_json.error(verb, error.code, error.problems), indent=None if verb == "registry watch" else 2)
+        )
     log = Log(format="json" if last("--log", words) == "json" else "text")
     for problem in error.problems:
         log.fail(problem)

@@ -22,7 +22,7 @@ def temporary(stream: str) -> str:
 
 
 def room(stream: str) -> str:
-    """Return the name of the stream that is made for a moment, to see whether there is room for *stream*."""
+    """Return the name of the stream that shows whether there is room for *stream*, and then witnesses that it moves."""
     return f"natsmith_room_{stream}"
 
 

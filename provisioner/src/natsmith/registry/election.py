@@ -28,6 +28,10 @@ MARGIN = 0.1
 """The part of a lease that is not used: clocks do not run equally fast."""
 
 
+GOODBYE_SECONDS = 1.0
+"""Nobody waits longer for an answer when it lets go."""
+
+
 class LeadershipLost(NotReady):
     """The lease ended while its block ran; somebody else may lead by now."""
 
@@ -247,11 +251,11 @@ class Leadership:
             return
         with contextlib.suppress(NatsmithError):
             for _ in range(2):  # a renewal that was under way may arrive in between
-                last = await self._line.last(self._bucket, self._key, timeout=self._patience)
+                last = await self._line.last(self._bucket, self._key, timeout=GOODBYE_SECONDS)
                 if last is None or not self._ours(last):
                     return
                 with contextlib.suppress(Conflict):
                     await self._line.write(
-                        self._bucket, self._key, b"", expect=last.revision, ttl=1, delete=True, timeout=self._patience
+                        self._bucket, self._key, b"", expect=last.revision, ttl=1, delete=True, timeout=GOODBYE_SECONDS
                     )
                     return

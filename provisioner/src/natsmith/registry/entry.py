@@ -212,7 +212,7 @@ def _ttl(said: Mapping[str, Json]) -> int:
 
 
 def _short(given: Json) -> str:
-    text = json.dumps(given)
+    text = _kind(given) if isinstance(given, list | dict) else json.dumps(given)
     return text if len(text) <= 40 else text[:37] + "..."
 
 

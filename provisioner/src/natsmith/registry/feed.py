@@ -98,7 +98,7 @@ class Feed:
         """Begin, and return when all was told that there is; raise where that is not possible."""
         try:
             await self._begin()
-            self._forget = self._line.listen(self._back, self._current.clear)
+            self._forget = self._line.listen(self._lose, self._current.clear)
             self._task = asyncio.create_task(self._keep_on())
             await self._first()
         except BaseException:
@@ -150,15 +150,14 @@ class Feed:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     return await self.current()
         raise self.trouble or NotReady(
-            f"bucket {self._name} tells nothing: may the user of this connection subscribe to its inbox?"
+            f"bucket {self._name} tells nothing: may the user of this connection subscribe to its inbox, "
+            f"and publish on $JS.FC.{self._bucket.stream}.>?"
         )
 
-    def _lose(self) -> None:
+    def _lose(self, *_: object) -> None:
+        """Begin again at once: what was under way when a connection broke may never arrive."""
         self._current.clear()
         self._again.set()
-
-    def _back(self, _same_server: bool) -> None:
-        self._lose()  # at once: what was under way when the connection broke may never arrive
 
     async def _keep_on(self) -> None:
         """Begin again whenever something was missed. It ends with the reader: a registry without its view is useless."""
@@ -267,7 +266,7 @@ class Feed:
                 kept=kept(headers),
             )
         )
-        if not pending:
+        if not pending or revision >= self._there:  # where it is written all the time something always follows
             self._now_current()
 
     async def _said(self, headers: Mapping[str, str], reply: str) -> None:
@@ -275,7 +274,8 @@ class Feed:
         if headers["Status"] != "100":  # such as 409: the consumer was deleted, with its bucket or by somebody
             self._lose()
             return
-        asked = reply or headers.get("Nats-Consumer-Stalled", "")
+        stalled = headers.get("Nats-Consumer-Stalled", "")
+        asked = reply or stalled
         if asked:  # it sends no more before it is told that what it sent has arrived
             with contextlib.suppress(nats.errors.Error, OSError):  # who is not connected begins again anyway
                 await self._line.client.publish(asked, b"")
@@ -283,7 +283,7 @@ class Feed:
             return
         if int(headers["Nats-Last-Consumer"]) != self._delivered:
             self._lose()
-        else:  # what was still to come may have expired meanwhile
+        elif not stalled:  # what was still to come has expired meanwhile
             self._now_current()
 
     def _now_current(self) -> None:

@@ -114,11 +114,12 @@ def _bad(about: str, text: str, cure: str = "") -> Finding:
 def _ttl(bucket: Bucket) -> Finding:
     if bucket.ttl:
         return _good("ttl", f"every entry of {bucket.name} goes {bucket.ttl:g} s after it was last written")
-    if not bucket.unsafe_per_key(DEFAULT_TTL):
+    why = bucket.unsafe_per_key(DEFAULT_TTL)
+    if not why:
         return _good("ttl", f"{bucket.name} has no TTL, but entries may have one of their own, and natsmith's do")
     return _bad(
         "ttl",
-        f"{bucket.name} has no TTL, and its entries none of their own: the server keeps what a dead service wrote",
+        f"{bucket.name} has no TTL, so that the server keeps what a dead service wrote; and none of a single key: {why}",
         f"set buckets.{bucket.name}.ttlSeconds to {DEFAULT_TTL} and run natsmith apply: it changes in place",
     )
 
@@ -171,7 +172,9 @@ def _entries(facts: Facts, bucket: Bucket) -> Iterator[Finding]:
         return
     states = [each.state(bucket, facts.now) for each in facts.found]
     stale = [each for each, state in zip(facts.found, states, strict=True) if state is State.STALE]
-    kept = [each for each in facts.found if each.for_ever(bucket)]
+    # Where that holds for every entry, the answer about the TTL says so.
+    some_expire = bucket.ttl or not bucket.unsafe_per_key(DEFAULT_TTL)
+    kept = [each for each in facts.found if each.for_ever(bucket)] if some_expire else []
     unread = [each for each in facts.found if each.instance is None]
     newer = [each for each in facts.found if each.instance and each.instance.format > FORMAT]
     older = [each for each in facts.found if each.instance and each.instance.format == 0]

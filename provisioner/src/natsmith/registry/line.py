@@ -147,16 +147,15 @@ class Line:
             waiting.remove(denied)
             if not waiting:
                 del self._denied[subject.lower()]
-            if not request.done():
-                request.cancel()
-            elif not request.cancelled():
-                request.exception()  # asyncio would print one that nobody looks at
+            # nats-py may lose a cancellation, and end in an error that asyncio prints when nobody looks at it.
+            request.add_done_callback(lambda done: done.cancelled() or done.exception())
+            request.cancel()
         return answer
 
-    async def bucket(self, name: str) -> Bucket:
+    async def bucket(self, name: str, *, timeout: float = REQUEST_SECONDS) -> Bucket:
         """Return a bucket as it is now, and learn the server's time by the way."""
         asked = clock()
-        answer = await self.ask(f"$JS.API.STREAM.INFO.KV_{name}", b"")
+        answer = await self.ask(f"$JS.API.STREAM.INFO.KV_{name}", b"", timeout=timeout)
         answered = clock()
         refusal = answer.get("error")
         if refusal and refusal.get("err_code") == STREAM_NOT_FOUND:

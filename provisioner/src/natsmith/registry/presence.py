@@ -14,7 +14,7 @@ from natsmith.errors import NatsmithError, NotReady, WrongValues
 from natsmith.registry import entry
 from natsmith.registry.bucket import Bucket, Expiry
 from natsmith.registry.entry import Instance, Json, Status, Unread
-from natsmith.registry.line import NEVER, Conflict, Line, Stored, log
+from natsmith.registry.line import NEVER, REQUEST_SECONDS, Conflict, Line, Stored, log
 
 JITTER = 0.1
 """The part by which heartbeats come sooner, so that those who began together do not go on together."""
@@ -24,6 +24,9 @@ LOOK_EVERY = 6
 
 AGAIN_SECONDS = 0.25
 """After a heartbeat that was not answered; a server that comes back is told at once."""
+
+LONGEST_SECONDS = 2.0
+"""Thousands of instances of a bucket that is away shall not keep its server busy."""
 
 TAKES = 5
 """How often an id is tried to be taken from a process that is heard in the same moment."""
@@ -138,7 +141,7 @@ class Presence:
 
     async def _look(self) -> None:
         """Learn how the bucket is; its TTL may have been changed."""
-        bucket = await self._line.bucket(self._bucket.name)
+        bucket = await self._line.bucket(self._bucket.name, timeout=self._patience)
         try:
             self._expiry = bucket.expiry(self._ttl)
         except WrongValues as error:
@@ -165,9 +168,9 @@ class Presence:
 
     async def _keep_on(self) -> None:
         """Be heard for as long as the process lives; it ends when another process has the id."""
-        failed = False
+        failed = 0
         while not self._replaced:
-            pause = AGAIN_SECONDS if failed else self._pause()
+            pause = self._pause(failed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._soon.wait()
@@ -181,12 +184,16 @@ class Presence:
             except NatsmithError as error:
                 if not failed:
                     log.warning("%s was not heard: %s", self._key, error)
-                failed = True
+                failed += 1
             else:
-                failed = False
+                failed = 0
 
-    def _pause(self) -> float:
-        return self.expiry.seconds / 3 * (1 - random.uniform(0, JITTER))  # noqa: S311  (spreads load, keeps no secret)
+    def _pause(self, failed: int) -> float:
+        """Return the seconds to the next heartbeat; after *failed* ones soon, and then less often."""
+        if not failed:
+            return self.expiry.seconds / 3 * (1 - random.uniform(0, JITTER))  # noqa: S311  (spreads load, keeps no secret)
+        longest = max(AGAIN_SECONDS, min(LONGEST_SECONDS, self.expiry.seconds / 6))
+        return min(AGAIN_SECONDS * 2.0 ** min(failed - 1, 8), longest) * random.uniform(0.5, 1)  # noqa: S311  (the same)
 
     async def _beat(self) -> None:
         """Write the entry; what was lost meanwhile is written anew."""
@@ -221,7 +228,7 @@ class Presence:
     @property
     def _patience(self) -> float:
         """Return how long an answer may take: what is lost shall be written again before the entry goes."""
-        return min(5.0, max(0.5, self.expiry.seconds / 4))
+        return min(REQUEST_SECONDS, max(0.5, self._expiry.seconds / 4)) if self._expiry else REQUEST_SECONDS
 
     def _ours(self, last: Stored) -> bool:
         """Return whether an entry is this process's, or nobody's."""

@@ -68,6 +68,8 @@ class Snapshot(ABC):
         """Keep what a key says now."""
         if not entry.is_canary(event.key):
             self.keep(event)
+        if event.revision >= self.bucket.last_revision:
+            self._current.set()  # in a bucket that is written to all the time something always follows
 
     def current(self) -> None:
         """Know that everything was told."""

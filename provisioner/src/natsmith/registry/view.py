@@ -152,10 +152,11 @@ class View:
     def begins(self, bucket: Bucket, *, anew: bool) -> None:
         """Expect what comes after what is known, or everything anew."""
         before, self.bucket = self.bucket, bucket
-        self._away = self._away or self._feed.trouble is not None or before.created not in ("", bucket.created)
+        if before.created:
+            self._away = self._away or self._feed.trouble is not None or before.created != bucket.created
         if anew:
             self.unread.clear()
-        if before.expires_like(bucket):
+        if not before.created or before.expires_like(bucket):
             return
         self._forgive(before)  # whose heartbeats still go by what was before
         self._due, self._queued = [], {}

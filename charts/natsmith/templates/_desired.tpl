@@ -34,7 +34,7 @@
 {{- range include "natsmith.reachable" . | fromJsonArray -}}
 {{- $way := dict "user" .login "passwordFile" (printf "%s.password" .key) -}}
 {{- if eq .kind "nkey" }}{{ $way = dict "nkey" (printf "%s.nk" .key) }}{{ end -}}
-{{- if eq .role "provisioner" }}{{ $_ := set $way "inboxPrefix" "_INBOX_natsmith" }}{{ end -}}
+{{- if ne .role "application" }}{{ $_ := set $way "inboxPrefix" "_INBOX_natsmith" }}{{ end -}}
 {{- $_ := set $accounts .account $way -}}
 {{- end -}}
 {{- $_ := set $connections "accounts" $accounts -}}

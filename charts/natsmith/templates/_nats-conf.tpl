@@ -65,6 +65,8 @@ domain: {{ . | quote }}
 {{- end -}}
 {{- if eq .role "provisioner" -}}
 {{- $_ := set $user "permissions" (include "natsmith.provisionerRights" (dict "root" $ "account" .account) | fromYaml) -}}
+{{- else if eq .role "monitor" -}}
+{{- $_ := set $user "permissions" (include "natsmith.monitorRights" (dict "root" $ "account" .account) | fromYaml) -}}
 {{- else if .given.permissions -}}
 {{- $_ := set $user "permissions" .given.permissions -}}
 {{- end -}}

@@ -8,7 +8,7 @@
 natsmith.users — in: root; out: JSON list of every user of the server
 
 Each has: path (its key in the values), account, key (how its files are called: `<account>.<name>`), login, role (system,
-provisioner or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
+provisioner, monitor or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
 */ -}}
 {{- define "natsmith.users" -}}
 {{- $users := list -}}
@@ -16,6 +16,9 @@ provisioner or application), kind (nkey, password, existing or generated), secre
 {{- $users = append $users (dict "path" "nats.systemUser" "account" "_SYS" "name" $system.name "login" $system.name "role" "system" "given" $system) -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $users = append $users (dict "path" (printf "accounts.%s.provisioner" $account) "account" $account "name" "provisioner" "login" (printf "provisioner-%s" $account) "role" "provisioner" "given" ($body.provisioner | default dict)) -}}
+{{- if $.Values.monitor.enabled -}}
+{{- $users = append $users (dict "path" (printf "accounts.%s.monitor" $account) "account" $account "name" "monitor" "login" (printf "monitor-%s" $account) "role" "monitor" "given" ($body.monitor | default dict)) -}}
+{{- end -}}
 {{- range $name, $given := include "natsmith.named" $body.users | fromJson -}}
 {{- $users = append $users (dict "path" (printf "accounts.%s.users.%s" $account $name) "account" $account "name" $name "login" $name "role" "application" "given" $given) -}}
 {{- end -}}
@@ -95,4 +98,46 @@ subscribe:
     - _INBOX_natsmith.>
     - $JS.API.DIRECT.GET.*
     - $JS.API.DIRECT.GET.*.>
+{{- end -}}
+
+{{- /*
+natsmith.monitorRights — in: dict root, account; out: YAML of what its monitor may do: look, and change nothing
+
+What messages hold it may read only where the values of `monitor.showValues` say so, but for natsmith's own notes and dead letters.
+*/ -}}
+{{- define "natsmith.monitorRights" -}}
+{{- $monitor := .root.Values.monitor -}}
+publish:
+  allow:
+    - $JS.API.INFO
+    - $JS.API.STREAM.LIST
+    - $JS.API.STREAM.INFO.*
+    - $JS.API.CONSUMER.LIST.*
+    - $SYS.REQ.USER.INFO
+    {{- range ternary (list "*") (include "natsmith.noted" . | fromJsonArray) $monitor.showValues }}
+    - {{ printf "$JS.API.STREAM.MSG.GET.%s" . }}
+    {{- end }}
+    {{- range list $monitor.registry $monitor.elections }}
+    - $JS.API.CONSUMER.CREATE.KV_{{ . }}.>
+    - $JS.API.CONSUMER.DELETE.KV_{{ . }}.*
+    # What it reads comes in portions, each of which it acknowledges here.
+    - $JS.FC.KV_{{ . }}.>
+    {{- end }}
+subscribe:
+  allow:
+    - _INBOX_natsmith.>
+    - $JS.EVENT.ADVISORY.STREAM.>
+    - $JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>
+    - $JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>
+{{- end -}}
+
+{{- /* natsmith.noted — in: dict root; out: JSON list of the streams that hold natsmith's notes and dead letters, which name messages and do not hold them */ -}}
+{{- define "natsmith.noted" -}}
+{{- $noted := list "KV_natsmith_state" -}}
+{{- range $name, $body := include "natsmith.named" .root.Values.streams | fromJson -}}
+{{- range $consumer, $given := include "natsmith.named" $body.consumers | fromJson -}}
+{{- with ($given.deadLetter | default dict).stream }}{{ $noted = append $noted . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson (uniq $noted) -}}
 {{- end -}}

@@ -49,6 +49,9 @@ accounts.$SYS is the system account, which cannot have JetStream or applications
 {{- if and $.Values.nats.enabled (eq "{}" (include "natsmith.named" $body.users)) }}
 accounts.{{ $name }} has no users, so nobody could log in: add one, such as accounts.{{ $name }}.users.{{ $name | lower }}: {}
 {{- end }}
+{{- if and $.Values.monitor.enabled (hasKey ($body.users | default dict) "monitor") }}
+accounts.{{ $name }}.users.monitor has the name that the monitor's own user has: give its credentials under accounts.{{ $name }}.monitor, and call this user something else
+{{- end }}
 {{- if hasKey ($body.users | default dict) "provisioner" }}
 accounts.{{ $name }}.users.provisioner has the name that the provisioner's own user has: give its credentials under accounts.{{ $name }}.provisioner, and call this user something else
 {{- end }}
@@ -72,8 +75,8 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- if and $given.seedSecret (not $given.nkey) }}
 {{ $path }}.seedSecret says where the seed of an nkey is, but there is no nkey: add the public key as {{ $path }}.nkey, or remove seedSecret
 {{- end }}
-{{- if and (eq .role "provisioner") $given.nkey (not $given.seedSecret) }}
-{{ $path }}.nkey is there, but the Job cannot log in without its seed: name the Secret that holds it, {{ $path }}.seedSecret: {name: …, key: seed}
+{{- if and (has .role (list "provisioner" "monitor")) $given.nkey (not $given.seedSecret) }}
+{{ $path }}.nkey is there, but the {{ eq .role "monitor" | ternary "monitor" "Job" }} cannot log in without its seed: name the Secret that holds it, {{ $path }}.seedSecret: {name: …, key: seed}
 {{- end }}
 {{- if regexMatch "[\\x00-\\x1f\\x7f]" ($given.password | default "") }}
 {{ $path }}.password has a line break or another control character, which files of passwords cannot hold: remove it

@@ -41,10 +41,11 @@ async def prepare(server: Server, desired: Desired, *, account: str, owner: str)
     Without an *owner* it is the plan of whoever owns what the values name, so that anybody can look.
     """
     observed = await observe(server, desired, account=account)
-    return _planned(desired, observed, account, owner), observed
+    return planned(desired, observed, account, owner), observed
 
 
-def _planned(desired: Desired, observed: Observed, account: str, owner: str) -> Plan:
+def planned(desired: Desired, observed: Observed, account: str, owner: str) -> Plan:
+    """Return the plan from what was observed, or raise WrongValues where the values cannot be true there."""
     owner = owner or _only_owner(desired, observed, account)
     problems = check_against(desired, observed, account=account, owner=owner)
     if problems:
@@ -102,7 +103,7 @@ async def apply(
         # Whoever held the lock before may have changed anything; where nobody did, the plan stands.
         observed = await observe(server, desired, account=account)
         if observed != before:
-            made = _planned(desired, observed, account, owner)
+            made = planned(desired, observed, account, owner)
             _may_begin(made, expect, until)
             if not made.changes:
                 return Outcome(plan=made)

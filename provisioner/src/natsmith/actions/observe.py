@@ -25,8 +25,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def observe(server: Server, desired: Desired, *, account: str, everything: bool = False) -> Observed:
-    """Return what *account* has, with the counts that a plan from *desired* will ask for.
+async def observe(
+    server: Server, desired: Desired, *, account: str, everything: bool = False, counted: bool = True
+) -> Observed:
+    """Return what *account* has, with the counts that a plan from *desired* will ask for, unless not *counted*.
 
     With *everything*, consumers that are nobody's are read too.
     """
@@ -74,7 +76,7 @@ async def observe(server: Server, desired: Desired, *, account: str, everything:
         memory=limits.memory,
         storage=limits.storage,
     )
-    return await _counted(server, desired, observed, account)
+    return await _counted(server, desired, observed, account) if counted else observed
 
 
 def _is_own(name: str) -> bool:

@@ -124,6 +124,9 @@ class _Reader:
             parts = self.map(body, where)
             provisioner = self.map(parts.get("provisioner"), f"{where}.provisioner")
             yield from self.user(account, "provisioner", provisioner, f"{where}.provisioner")
+            if self.map(top.get("monitor"), "monitor").get("enabled"):
+                monitor = self.map(parts.get("monitor"), f"{where}.monitor")
+                yield from self.user(account, "monitor", monitor, f"{where}.monitor")
             for name, given in self.map(parts.get("users"), f"{where}.users").items():
                 yield from self.user(account, name, given, f"{where}.users.{name}")
 

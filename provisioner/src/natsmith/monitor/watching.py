@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from natsmith.actions import lease, state
-from natsmith.actions.apply import prepare
+from natsmith.actions.apply import planned
 from natsmith.actions.observe import observe
 from natsmith.adapters.jetstream import JetStream
 from natsmith.adapters.link import Heard
@@ -87,10 +87,9 @@ class Watching:
     async def _look(self) -> None:
         account = self.sight.account
         try:
-            plan, observed = None, None
-            if self._desired is not None:
-                plan, _ = await prepare(self._server, self._desired, account=account, owner=self._desired.owner)
-            observed = await observe(self._server, self._desired or Desired(), account=account, everything=True)
+            wanted = self._desired or Desired()
+            observed = await observe(self._server, wanted, account=account, everything=True, counted=False)
+            plan = planned(wanted, observed, account, wanted.owner) if self._desired else None
             has_state = await self._server.stream(state.STREAM) is not None
             holder = await lease.holder(self._server) if has_state else None
             pasts = await state.outcomes(self._server) if has_state else ()

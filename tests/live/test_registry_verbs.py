@@ -409,6 +409,8 @@ async def test_a_right_that_is_missing_is_named(
 async def test_a_watch_tells_what_happens_until_it_is_ended(
     natsmith: Natsmith, nats_connection: nats.aio.client.Client, number: signal.Signals
 ) -> None:
+    # In a shell's background Ctrl-C is ignored, which a child inherits; one that is handled here it does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     await make(nats_connection, ttl=30)
     async with Registry(nats_connection) as registry:
         async with registry.instance("payments", id="a") as presence:

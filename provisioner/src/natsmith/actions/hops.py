@@ -200,8 +200,8 @@ class Hops(Waking):
         self.relay.rest()
         home = await self.stream(self.record.home)
         final = self.final if copies.same_make(home.config, self.final) else dict(kept.final)
-        await carrying.worked_off(self.server, self.record)  # a server that was killed since can have it again
         if self.record.renames:
+            await carrying.worked_off(self.server, self.record)
             await self._consumers(whole=True)
             await self.server.delete_stream(room(self.record.home))
             final = copies.renamed(final, self.record.source)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from natsmith.actions.lease import Lease
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
-from natsmith.adapters.server import Config, Server, StreamInfo
+from natsmith.adapters.server import Config, Refused, Server, StreamInfo
 from natsmith.clock import clock
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
@@ -158,6 +159,7 @@ async def complete(server: Server, source: str, copy: str) -> None:
     """
     origin, mirror = await both(server, source, copy)
     moves_on = mirror.config.get("retention") != "limits" or mirror.config.get("allow_msg_ttl")
+    moves_on = moves_on or origin.config.get("deny_purge")  # the mark of an earlier run stays there
     if moves_on or mirror.messages >= origin.messages or max(origin.deleted, mirror.deleted) > MOST_GAPS:
         return
     origin, mirror = await both(server, source, copy, gaps=True)
@@ -181,6 +183,9 @@ class Switch:
         self.lock.check()
         began = clock()
         await self.server.update_stream(copies.as_request(self.parked))
+        with contextlib.suppress(Refused):  # a stream may forbid it
+            # The mark of a run that was killed here is in the source, and in the copy no more.
+            await self.server.purge_stream(self.source, subject=parking(self.source))
         mark = await self.server.publish(parking(self.source), b"")
         await self._arrived(mark, began + SWITCH_SECONDS)
         await alike(self.server, self.source, self.copy)

@@ -55,6 +55,7 @@ class Presence:
         """While it runs the process is registered, and what is said is written."""
 
         self._replaced = False
+        self._trouble: NatsmithError | None = None
 
     @property
     def id(self) -> str:
@@ -83,6 +84,15 @@ class Presence:
         """Whether another process registered with the same id; this one is not heard any more then."""
         return self._replaced
 
+    @property
+    def trouble(self) -> NatsmithError | None:
+        """Why its last heartbeat was not taken, if so, and that its connection is closed for good."""
+        try:
+            self._line.check_open()
+        except NatsmithError as error:
+            return error
+        return self._trouble
+
     async def healthy(self) -> None:
         """Say that it works."""
         await self.say(status=Status.HEALTHY)
@@ -101,7 +111,7 @@ class Presence:
         self._tell(
             replace(
                 before,
-                status=before.status if status is None else Status(status),
+                status=before.status if status is None else entry.status_of(status),
                 metadata=before.metadata if metadata is None else metadata,
             )
         )
@@ -174,9 +184,10 @@ class Presence:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._soon.wait()
-            await self._line.up()
-            self._soon.clear()
             try:
+                self._line.check_open()
+                await self._line.up()
+                self._soon.clear()
                 await self._beat()
                 self._beats += 1
                 if self._beats % LOOK_EVERY == 0:
@@ -184,9 +195,9 @@ class Presence:
             except NatsmithError as error:
                 if not failed:
                     log.warning("%s was not heard: %s", self._key, error)
-                failed += 1
+                failed, self._trouble = failed + 1, error
             else:
-                failed = 0
+                failed, self._trouble = 0, None
 
     def _pause(self, failed: int) -> float:
         """Return the seconds to the next heartbeat; after *failed* ones soon, and then less often."""

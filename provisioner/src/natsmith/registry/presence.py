@@ -29,7 +29,7 @@ LONGEST_SECONDS = 2.0
 """Thousands of instances of a bucket that is away shall not keep its server busy."""
 
 TAKES = 5
-"""How often an id is tried to be taken from a process that is heard in the same moment."""
+"""How often an id is tried to be taken, or given back, while heartbeats of it are on their way."""
 
 GOODBYE_SECONDS = 2.0
 """Nobody waits longer for a process that ends."""
@@ -256,14 +256,19 @@ class Presence:
         if self._replaced or not self._line.is_up:
             return
         async with asyncio.timeout(GOODBYE_SECONDS), self._writing:
-            try:
-                await self._delete(self._revision)
-            except Conflict:
+            expected = self._revision
+            for _ in range(TAKES):
+                with contextlib.suppress(Conflict, NotReady):  # an answer was lost: of this, or of a heartbeat before
+                    await self._delete(expected)
+                    return
                 last = await self._line.last(self._bucket, self._key)
-                if last and not last.deleted and self._ours(last):  # a heartbeat whose answer was lost
-                    await self._delete(last.revision)
+                if last is None or last.deleted or not self._ours(last):
+                    return
+                expected = last.revision
 
     async def _delete(self, expect: int) -> None:
         # The marker that tells readers has to go as well, where nothing else makes it.
         ttl = self.expiry.seconds if self._bucket.per_key and not self._bucket.ttl else 0
-        await self._line.write(self._bucket, self._key, b"", expect=expect, ttl=ttl, delete=True)
+        await self._line.write(
+            self._bucket, self._key, b"", expect=expect, ttl=ttl, delete=True, timeout=GOODBYE_SECONDS / 3
+        )

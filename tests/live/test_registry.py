@@ -311,8 +311,9 @@ async def test_whoever_waits_learns_that_the_registry_was_closed(client: Client)
 async def test_a_connection_that_is_closed_for_good_is_an_error_and_not_an_old_answer(connection: Connection) -> None:
     client = await connected(connection)
     await make(client)
-    async with Registry(client) as registry, registry.instance("payments", id="a"):
+    async with Registry(client) as registry, registry.instance("payments", id="a") as own:
         assert ["a"] == ids(await registry.instances("payments"))
+        assert own.trouble is None
         changes = registry.watch()
         await anext(changes)
         waiting = asyncio.ensure_future(anext(changes))
@@ -323,6 +324,7 @@ async def test_a_connection_that_is_closed_for_good_is_an_error_and_not_an_old_a
             with pytest.raises(DecisionNeeded, match="closed for good"):
                 await asking
         assert isinstance(registry.trouble, DecisionNeeded)
+        assert isinstance(own.trouble, DecisionNeeded)
 
 
 async def test_a_question_that_is_cancelled_leaves_nothing_behind(client: Client) -> None:

@@ -11,7 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from natsmith.errors import WrongValues
-from natsmith.registry.entry import LARGEST, Instance, Status, Unread, group_key, key_of, read, written
+from natsmith.registry.entry import (
+    LARGEST,
+    Instance,
+    Status,
+    Unread,
+    bucket_name,
+    group_key,
+    key_of,
+    read,
+    status_of,
+    written,
+)
 
 # A busy machine is slow in making examples, and that is no mistake of the code.
 steady = settings(
@@ -134,3 +145,36 @@ def test_a_name_that_cannot_be_in_a_key_is_refused(name: str) -> None:
 def test_a_service_has_no_dots_since_they_end_it_in_the_key() -> None:
     with pytest.raises(WrongValues, match=r"the service 'a\.b' cannot be in a key"):
         key_of("a.b", "c")
+
+
+@pytest.mark.parametrize("given", ["HEALTHY", "nope", 5, None, ["healthy"]])
+def test_a_status_that_is_none_is_refused_with_those_there_are(given: Any) -> None:
+    with pytest.raises(WrongValues, match="must be one of starting, healthy, unhealthy, draining, shutdown"):
+        status_of(given)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"a", ["a"]])
+def test_a_name_that_is_no_text_is_refused(given: Any) -> None:
+    with pytest.raises(WrongValues, match="cannot be in a key"):
+        key_of(given, "a")
+
+
+@pytest.mark.parametrize("given", [[1], "x", {1, 2}, object()])
+def test_metadata_is_a_map(given: Any) -> None:
+    with pytest.raises(WrongValues, match="must be a map"):
+        written(Instance(service="s", id="a", metadata=given))
+
+
+def test_metadata_that_is_too_deep_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"in": deep}
+
+    with pytest.raises(WrongValues, match="not what JSON can say"):
+        written(Instance(service="s", id="a", metadata=deep))
+
+
+@pytest.mark.parametrize("given", ["a.b", "a b", "", None])
+def test_a_bucket_that_can_be_none_is_refused(given: Any) -> None:
+    with pytest.raises(WrongValues, match="use letters, digits"):
+        bucket_name(given)

@@ -27,6 +27,7 @@ CANARY = "natsmith-doctor"
 
 _SERVICE = re.compile(r"[-_=A-Za-z0-9]+")
 _ID = re.compile(r"[-_=A-Za-z0-9]+(\.[-_=A-Za-z0-9]+)*")
+_BUCKET = re.compile(r"[-_A-Za-z0-9]+")
 _LONGEST_NAME = 128
 
 
@@ -72,11 +73,11 @@ def key_of(service: str, id: str) -> str:
     problems = []
     if service == CANARY:
         problems.append(f"the service {service} is what natsmith registry doctor calls its canaries: use another name")
-    if len(service) > _LONGEST_NAME or not _SERVICE.fullmatch(service):
+    if not _is_name(service, _SERVICE):
         problems.append(
             f"the service {_shown(service)} cannot be in a key: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ ="
         )
-    if len(id) > _LONGEST_NAME or not _ID.fullmatch(id):
+    if not _is_name(id, _ID):
         problems.append(
             f"the instance id {_shown(id)} cannot be in a key: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ = "
             "with single dots between them"
@@ -93,7 +94,7 @@ def is_canary(key: str) -> bool:
 
 def group_key(group: str) -> str:
     """Return the key of a group that elects a leader, or raise WrongValues for a name that cannot be one."""
-    if len(group) > _LONGEST_NAME or not _ID.fullmatch(group):
+    if not _is_name(group, _ID):
         raise WrongValues(
             f"the group {_shown(group)} cannot be a key: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ = "
             "with single dots between them"
@@ -101,12 +102,38 @@ def group_key(group: str) -> str:
     return group
 
 
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:57] + "...")
+def bucket_name(name: str) -> str:
+    """Return the name of a bucket, or raise WrongValues for one that no bucket can have."""
+    if not _is_name(name, _BUCKET):
+        raise WrongValues(f"the bucket {_shown(name)} cannot be one: use letters, digits, - and _")
+    return name
+
+
+def status_of(given: str) -> Status:
+    """Return a status by its name, or raise WrongValues."""
+    try:
+        return Status(given)
+    except ValueError:
+        raise WrongValues(f"the status is {_shown(given)}, but must be one of {', '.join(Status)}") from None
+
+
+def _is_name(given: object, pattern: re.Pattern[str]) -> bool:
+    """Return whether *given* is a name; callers without types hand in anything."""
+    return isinstance(given, str) and len(given) <= _LONGEST_NAME and pattern.fullmatch(given) is not None
+
+
+def _shown(name: object) -> str:
+    text = repr(name)
+    return text if len(text) <= 62 else text[:58] + "...'"
 
 
 def written(instance: Instance) -> bytes:
     """Return the JSON of an entry; the same for every heartbeat, so that readers need not read it again."""
+    if not isinstance(instance.metadata, Mapping):
+        raise WrongValues(
+            f"the metadata of {instance.service}.{instance.id} is {_shown(instance.metadata)}, but must be a map: "
+            'give it a name, such as {"port": 8080}'
+        )
     try:
         text = json.dumps(
             {
@@ -119,7 +146,7 @@ def written(instance: Instance) -> bytes:
             allow_nan=False,
             separators=(",", ":"),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise WrongValues(
             f"the metadata of {instance.service}.{instance.id} is not what JSON can say: {error}"
         ) from error

@@ -29,7 +29,7 @@ LONGEST_SECONDS = 2.0
 """Thousands of instances of a bucket that is away shall not keep its server busy."""
 
 TAKES = 5
-"""How often an id is tried to be taken from a process that is heard in the same moment."""
+"""How often an id is tried to be taken, or given back, while heartbeats of it are on their way."""
 
 GOODBYE_SECONDS = 2.0
 """Nobody waits longer for a process that ends."""
@@ -55,6 +55,7 @@ class Presence:
         """While it runs the process is registered, and what is said is written."""
 
         self._replaced = False
+        self._trouble: NatsmithError | None = None
 
     @property
     def id(self) -> str:
@@ -83,6 +84,15 @@ class Presence:
         """Whether another process registered with the same id; this one is not heard any more then."""
         return self._replaced
 
+    @property
+    def trouble(self) -> NatsmithError | None:
+        """Why its last heartbeat was not taken, if so, and that its connection is closed for good."""
+        try:
+            self._line.check_open()
+        except NatsmithError as error:
+            return error
+        return self._trouble
+
     async def healthy(self) -> None:
         """Say that it works."""
         await self.say(status=Status.HEALTHY)
@@ -101,7 +111,7 @@ class Presence:
         self._tell(
             replace(
                 before,
-                status=before.status if status is None else Status(status),
+                status=before.status if status is None else entry.status_of(status),
                 metadata=before.metadata if metadata is None else metadata,
             )
         )
@@ -174,9 +184,10 @@ class Presence:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._soon.wait()
-            await self._line.up()
-            self._soon.clear()
             try:
+                self._line.check_open()
+                await self._line.up()
+                self._soon.clear()
                 await self._beat()
                 self._beats += 1
                 if self._beats % LOOK_EVERY == 0:
@@ -184,9 +195,9 @@ class Presence:
             except NatsmithError as error:
                 if not failed:
                     log.warning("%s was not heard: %s", self._key, error)
-                failed += 1
+                failed, self._trouble = failed + 1, error
             else:
-                failed = 0
+                failed, self._trouble = 0, None
 
     def _pause(self, failed: int) -> float:
         """Return the seconds to the next heartbeat; after *failed* ones soon, and then less often."""
@@ -245,14 +256,19 @@ class Presence:
         if self._replaced or not self._line.is_up:
             return
         async with asyncio.timeout(GOODBYE_SECONDS), self._writing:
-            try:
-                await self._delete(self._revision)
-            except Conflict:
+            expected = self._revision
+            for _ in range(TAKES):
+                with contextlib.suppress(Conflict, NotReady):  # an answer was lost: of this, or of a heartbeat before
+                    await self._delete(expected)
+                    return
                 last = await self._line.last(self._bucket, self._key)
-                if last and not last.deleted and self._ours(last):  # a heartbeat whose answer was lost
-                    await self._delete(last.revision)
+                if last is None or last.deleted or not self._ours(last):
+                    return
+                expected = last.revision
 
     async def _delete(self, expect: int) -> None:
         # The marker that tells readers has to go as well, where nothing else makes it.
         ttl = self.expiry.seconds if self._bucket.per_key and not self._bucket.ttl else 0
-        await self._line.write(self._bucket, self._key, b"", expect=expect, ttl=ttl, delete=True)
+        await self._line.write(
+            self._bucket, self._key, b"", expect=expect, ttl=ttl, delete=True, timeout=GOODBYE_SECONDS / 3
+        )

@@ -29,7 +29,7 @@ class Registry:
 
     def __init__(self, client: Client, *, bucket: str = BUCKET, elections: str = ELECTIONS) -> None:
         self._line = line_of(client)
-        self._bucket, self._elections = bucket, elections
+        self._bucket, self._elections = entry.bucket_name(bucket), entry.bucket_name(elections)
         self._view: View | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -69,8 +69,8 @@ class Registry:
         known = Instance(
             service=service,
             id=id or f"{_host()}-{secrets.token_hex(3)}",
-            status=Status(status),
-            metadata=metadata or {},
+            status=entry.status_of(status),
+            metadata={} if metadata is None else metadata,
         )
         return Presence(self._line, self._bucket, known, ttl=ttl)
 
@@ -79,10 +79,11 @@ class Registry:
 
         The first call reads the bucket; from then on a local view answers, which is told every change.
         """
+        wanted = None if status is None else entry.status_of(status)
         view = self._view or await self._opened()
         await view.settled()
         found = view.of(service)
-        return found if status is None else tuple(each for each in found if each.status == status)
+        return found if wanted is None else tuple(each for each in found if each.status is wanted)
 
     async def all_instances(self) -> tuple[Instance, ...]:
         """Return the fresh instances of every service."""

@@ -26,6 +26,7 @@ RESOURCES: Mapping[str, Mapping[str, str]] = {
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
     "cert-manager.io/v1": {"certificates": "Certificate"},
+    "monitoring.coreos.com/v1": {"podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"},
 }
 
 

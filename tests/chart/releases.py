@@ -26,6 +26,13 @@ NKEY, ANOTHER, A_THIRD = (f"U{letter * 55}" for letter in "ABC")
 EXTERNAL: Values = {"nats": {"enabled": False}, "provisioner": {"connection": {"server": "nats://nats.infra.svc:4222"}}}
 """The least that provisions a server that someone else runs."""
 
+MONITOR: Values = {
+    "enabled": True,
+    "networkPolicy": {"enabled": True},
+    **{each: {"enabled": True} for each in ("podMonitor", "rules", "dashboard")},
+}
+"""The monitor with all that belongs to it."""
+
 EVERYTHING: Values = {
     "commonLabels": {"team": "platform"},
     "imagePullSecrets": [{"name": "registry"}],
@@ -61,12 +68,21 @@ EVERYTHING: Values = {
     "provisioner": {"mode": "job", "podLabels": {"e": "f"}},
     "registry": {"clean": {"enabled": True, "account": "A", "bucket": "registry"}},
     "toolbox": {"enabled": True},
+    "monitor": MONITOR,
 }
 """All that the chart can make, with users of every kind but plain passwords: their digest takes Helm 0.15 s."""
+
+WATCHED: Values = {
+    "nats": {"exporter": {"enabled": True, "podMonitor": {"enabled": True}}},
+    "monitor": MONITOR,
+    "streams": {"S": {"subjects": ["s.>"], "consumers": {"w": {"deadLetter": {}}}}},
+}
+"""What Prometheus and a person look at, with what cannot stand beside a monitoring port of TLS."""
 
 SHAPES: Mapping[str, tuple[Values, tuple[Path, ...]]] = {
     **{f"{file.parent.name}/{file.name}": ({}, (file,)) for file in FILES},
     "everything": (EVERYTHING, ()),
+    "watched": (WATCHED, ()),
     "external": (EXTERNAL, ()),
 }
 """Every shape of a release worth looking at, by name: values, and the files below them."""

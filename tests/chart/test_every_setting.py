@@ -8,8 +8,21 @@ import pytest
 
 import generate
 from chart import CHART
-from releases import A_THIRD, EVERYTHING, EXTERNAL, Values, laid, rendered, without_passwords
+from releases import A_THIRD, EVERYTHING, EXTERNAL, WATCHED, Values, laid, rendered, without_passwords
 from test_settings import DIGEST, nats
+
+EXPORTER: dict[str, Any] = {
+    "enabled": False,
+    "image.repository": "other",
+    "image.tag": "other",
+    "image.digest": DIGEST,
+    "image.pullPolicy": "Never",
+    "resources": {"requests": {"cpu": "7m"}},
+    "podMonitor.enabled": False,
+    "podMonitor.labels": {"x": "y"},
+    "podMonitor.intervalSeconds": 7,
+}
+"""What is said about the exporter."""
 
 OTHERS: dict[str, Any] = {
     "nameOverride": "other",
@@ -77,6 +90,21 @@ OTHERS: dict[str, Any] = {
     "registry.clean.dryRun": True,
     "registry.clean.deadlineSeconds": 60,
     "registry.clean.resources": {"requests": {"cpu": "7m"}},
+    **{f"nats.exporter.{key}": value for key, value in EXPORTER.items()},
+    "monitor.enabled": False,
+    "monitor.registry": "other",
+    "monitor.elections": "other",
+    "monitor.showValues": True,
+    "monitor.service.type": "NodePort",
+    "monitor.service.port": 80,
+    "monitor.networkPolicy.enabled": False,
+    "monitor.networkPolicy.clients": [{}],
+    **{f"monitor.{each}.enabled": False for each in ("podMonitor", "rules", "dashboard")},
+    **{f"monitor.{each}.labels": {"x": "y"} for each in ("podMonitor", "rules", "dashboard")},
+    "monitor.podMonitor.intervalSeconds": 7,
+    "monitor.rules.lag": 7,
+    "monitor.rules.storage": 0.5,
+    "monitor.resources": {"requests": {"cpu": "7m"}},
     "toolbox.enabled": False,
     "tests.enabled": False,
     "nats.enabled": None,
@@ -110,6 +138,8 @@ def base(path: str) -> Values:
     """Return values of which a setting changes something."""
     if path.startswith("provisioner.connection"):
         return laid(EXTERNAL, {"provisioner": {"connection": {"tls": {"existingSecret": "tls"}}}})  # type: ignore[no-any-return]
+    if path.startswith("nats.exporter"):
+        return WATCHED
     if path == "nats.tls.existingSecret":
         return nats(replicas=3)
     if path == "registry.clean.account":
@@ -128,6 +158,8 @@ def test_every_setting_changes_what_is_rendered(path: str) -> None:
     overlay: Values = nested(path, OTHERS[path])
     if path == "nats.tls.certManager.enabled":
         overlay = laid(overlay, nats(tls={"verifyClients": False, "monitoring": False}))
+    if path == "nats.exporter.enabled":
+        overlay = nested("nats.exporter", {"enabled": False, "podMonitor": {"enabled": False}})
     if path == "accounts":
         overlay = {"accounts": OTHERS[path]}
 

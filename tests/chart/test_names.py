@@ -16,7 +16,7 @@ from releases import EVERY_HELM, EVERY_SHAPE, EVERYTHING, Values, laid, named, p
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 
-COMPONENTS = r"(|-config|-headless|-credentials|-desired|-provisioner|-job-[0-9a-f]{7}|-registry-clean|-toolbox|-test)"
+COMPONENTS = r"(|-config|-headless|-credentials|-desired|-provisioner|-job-[0-9a-f]{7}|-registry-clean|-toolbox|-monitor|-dashboard|-test)"
 
 NAMED: Mapping[str, tuple[Values, str, str]] = {
     "plain": ({}, "dev", "dev-natsmith"),
@@ -47,7 +47,7 @@ def selectors(release: Rendered) -> Iterator[tuple[str, Mapping[str, str]]]:
         if isinstance(found, dict):
             for key, value in found.items():
                 if key in ("podSelector", "labelSelector") or (key == "selector" and "matchLabels" in value):
-                    yield value["matchLabels"]
+                    yield value.get("matchLabels", {})  # none: all pods of the namespace
                 else:
                     yield from inside(value)
         if isinstance(found, list):
@@ -173,7 +173,7 @@ def test_neighbours_share_no_object() -> None:
 
 def test_neighbours_find_no_pods_of_each_other() -> None:
     """A selector of one release finds no pod of another, whatever they are called."""
-    theirs = {"nats": "client"}, {"app": "prometheus"}
+    theirs = {"nats": "client"}, {"app": "prometheus"}, {}  # the last: all pods of the namespace may see the page
     releases = {name: rendered(EVERYTHING, release=name) for name in NEIGHBOURS}
 
     wrong = [

@@ -187,7 +187,7 @@ def test_it_gets_what_the_job_gets_unless_it_is_told(helm: Path) -> None:
 def test_its_pods_are_let_in(helm: Path) -> None:
     """A NetworkPolicy that names the clients lets those of the release in, by labels that this pod has."""
     release = rendered(EVERYTHING, helm=helm)
-    policy = release.one("NetworkPolicy")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+    policy = release.one("NetworkPolicy", "-natsmith")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
     labels = release.one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
 
     assert policy.items() <= labels.items()

@@ -77,7 +77,9 @@ def test_secrets_are_mounted_for_reading_only(shape: str) -> None:
     """No container can write where secrets are, and only its user and group can read them."""
     for _, pod in pod_templates(shaped(shape)):
         secret = {each["name"]: each for each in pod["spec"]["volumes"] if each.keys() & {"projected", "secret"}}
-        mounts = [each for one in containers(pod["spec"]) for each in one["volumeMounts"] if each["name"] in secret]
+        mounts = [
+            each for one in containers(pod["spec"]) for each in one.get("volumeMounts", ()) if each["name"] in secret
+        ]
 
         assert {True} == {each["readOnly"] for each in mounts}
         assert {0o440} == {(each.get("projected") or each.get("secret"))["defaultMode"] for each in secret.values()}
@@ -161,7 +163,10 @@ def test_what_is_mounted_is_there(shape: str) -> None:
     for _, pod in pod_templates(release):
         volumes = {each["name"] for each in pod["spec"]["volumes"]} | set(claims)
 
-        assert set() == {mount["name"] for one in containers(pod["spec"]) for mount in one["volumeMounts"]} - volumes
+        assert (
+            set()
+            == {mount["name"] for one in containers(pod["spec"]) for mount in one.get("volumeMounts", ())} - volumes
+        )
 
 
 def test_no_key_is_there_twice_in_a_map() -> None:

@@ -41,6 +41,11 @@
 {{- toYaml $connections -}}
 {{- end -}}
 
+{{- /* natsmith.monitorConnections — in: root; out: YAML of how the monitor logs in to each account, empty where someone else runs the server and says so */ -}}
+{{- define "natsmith.monitorConnections" -}}
+{{- if .Values.nats.enabled }}{{ include "natsmith.connections" (dict "root" . "role" "monitor") }}{{ end -}}
+{{- end -}}
+
 {{- /*
 natsmith.reachable — in: dict root, role, account (else all); out: JSON list with one user of that role for each account that a pod of ours can log in as
 

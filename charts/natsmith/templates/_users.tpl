@@ -131,13 +131,17 @@ subscribe:
     - $JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>
 {{- end -}}
 
-{{- /* natsmith.noted — in: dict root; out: JSON list of the streams that hold natsmith's notes and dead letters, which name messages and do not hold them */ -}}
+{{- /* natsmith.noted — in: dict root, account; out: JSON list of the account's streams that hold natsmith's notes and dead letters, which name messages and do not hold them */ -}}
 {{- define "natsmith.noted" -}}
 {{- $noted := list "KV_natsmith_state" -}}
 {{- range $name, $body := include "natsmith.named" .root.Values.streams | fromJson -}}
+{{- if has ($body.account | default "") (list "" $.account) -}}
 {{- range $consumer, $given := include "natsmith.named" $body.consumers | fromJson -}}
-{{- with ($given.deadLetter | default dict).stream }}{{ $noted = append $noted . }}{{ end -}}
+{{- if hasKey $given "deadLetter" -}}
+{{- $noted = append $noted (($given.deadLetter | default dict).stream | default (printf "%s_%s_dead" $name $consumer)) -}}
 {{- end -}}
 {{- end -}}
-{{- toRawJson (uniq $noted) -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson (uniq $noted | sortAlpha) -}}
 {{- end -}}

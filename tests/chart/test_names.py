@@ -173,7 +173,11 @@ def test_neighbours_share_no_object() -> None:
 
 def test_neighbours_find_no_pods_of_each_other() -> None:
     """A selector of one release finds no pod of another, whatever they are called."""
-    theirs = {"nats": "client"}, {"app": "prometheus"}, {}  # the last: all pods of the namespace may see the page
+    theirs: tuple[Mapping[str, str], ...] = (
+        {"nats": "client"},
+        {"app": "prometheus"},
+        {},
+    )  # the last: all pods of the namespace may see the page
     releases = {name: rendered(EVERYTHING, release=name) for name in NEIGHBOURS}
 
     wrong = [

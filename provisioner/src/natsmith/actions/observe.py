@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from natsmith.actions import state
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import ConsumerInfo, Server, StreamInfo
+from natsmith.errors import DecisionNeeded
 from natsmith.model.desired import Desired, Id, Resource
 from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
@@ -21,17 +22,31 @@ from natsmith.planning.plan import questions
 IN_FLIGHT = 64
 """How many requests wait for the server at once; more do not make it faster."""
 
+Lacks: TypeAlias = Callable[[str], None]
+"""Told what the user may not ask, and what grants it."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 async def observe(
-    server: Server, desired: Desired, *, account: str, everything: bool = False, counted: bool = True
+    server: Server,
+    desired: Desired,
+    *,
+    account: str,
+    everything: bool = False,
+    counted: bool = True,
+    lacks: Lacks | None = None,
 ) -> Observed:
     """Return what *account* has, with the counts that a plan from *desired* will ask for, unless not *counted*.
 
-    With *everything*, consumers that are nobody's are read too.
+    With *everything*, consumers that are nobody's are read too. What the user may not ask beside the streams is told to
+    *lacks*, where that is given, and is then not among what is returned.
     """
+
+    async def consumers_of(stream: str) -> list[ConsumerInfo]:
+        return await _unless_forbidden(server.consumers(stream), [], lacks)
+
     limits, streams = await asyncio.gather(server.account(), server.streams())
     wanted = {each.id: each for each in desired.of(account)}
     moves = copies.moves(streams)
@@ -53,13 +68,13 @@ async def observe(
         if each.consumers
         and (everything or each.stream in with_consumers | renamed or each.id in wanted or each.applied)
     ]
-    for consumers in await in_parallel(server.consumers, asked):
+    for consumers in await in_parallel(consumers_of, asked):
         for each in consumers:
             if each.config.get("durable_name"):
                 consumer = wire.decode_consumer(each, wanted.get(Id(each.stream, each.name)))
                 objects[consumer.id] = consumer
     if state.STREAM in own and any(each.applied is None for each in objects.values()):
-        objects = await _remembered(server, objects)
+        objects = await _unless_forbidden(_remembered(server, objects), objects, lacks)
     observed = Observed(
         objects=objects,
         limits=limits.limits,
@@ -75,8 +90,21 @@ async def observe(
         - {state.STREAM, *(each.record.carrier for each in moves)},
         memory=limits.memory,
         storage=limits.storage,
+        all_streams=limits.streams,
+        all_consumers=limits.consumers,
     )
     return await _counted(server, desired, observed, account) if counted else observed
+
+
+async def _unless_forbidden(answer: Awaitable[Result], otherwise: Result, lacks: Lacks | None) -> Result:
+    """Return an answer; where the user may not ask, and that is told to somebody, *otherwise*."""
+    try:
+        return await answer
+    except DecisionNeeded as forbidden:
+        if lacks is None:
+            raise
+        lacks(str(forbidden))
+        return otherwise
 
 
 def _is_own(name: str) -> bool:

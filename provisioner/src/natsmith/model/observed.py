@@ -125,6 +125,10 @@ class Observed:
     """Bytes of memory that the account uses or has reserved; so, too, of file storage."""
 
     storage: int = field(default=0, compare=False)
+    all_streams: int = field(default=0, compare=False)
+    """How many streams the account has, natsmith's own and all; so, too, of consumers."""
+
+    all_consumers: int = field(default=0, compare=False)
     counts: Mapping[tuple[Id, str], int] = field(default_factory=dict)
     """Answers to the questions that a plan had about data: how many messages a change of a field would destroy."""
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
 from natsmith.model.units import Json
 
-MOST_READERS = 500
+MOST_READERS = 200
 """More pages than this are turned away: each costs a connection and some memory."""
 
 MOST_WAITING = 64
 """A page that is so many messages behind is told everything anew instead."""
 
+ROWS_AT_ONCE = 200
+"""Rows of a message: what waits to be sent to one page stays small, and no page has to draw for long."""
 
 QUIET_SECONDS = 15.0
 """A connection on which nothing is said for longer may be ended by what stands between."""
@@ -28,7 +30,11 @@ class Hub:
 
     def __init__(self) -> None:
         self._parts: dict[str, bytes] = {}
-        self._sources: dict[str, Callable[[], Json]] = {}
+        self._tables: dict[str, Mapping[str, Json]] = {}
+        self._sources: dict[str, Callable[[], Iterable[Json]]] = {}
+        self._made: dict[str, Sequence[bytes]] = {}
+        """What the sources told last, until something new is told of theirs."""
+
         self._readers: set[Reader] = set()
         self._closed = False
 
@@ -39,19 +45,32 @@ class Hub:
 
     def put(self, part: str, value: Json) -> None:
         """Keep a part, such as ``plan:app``; who reads is told where it is not what it was."""
-        event = _event(part.partition(":")[0], value)
+        event = _event(part, value)
         if self._parts.get(part) != event:
             self._parts[part] = event
             self._tell(event)
 
+    def put_rows(self, part: str, rows: Mapping[str, Json], about: Mapping[str, Json]) -> None:
+        """Keep a table by its rows' keys; who reads is told the rows that are not what they were."""
+        before = self._tables.get(part, {})
+        changed = [row for key, row in rows.items() if before.get(key) != row]
+        gone = [key for key in before if key not in rows]
+        self._tables[part] = rows
+        self.source(part, lambda: tabled(list(rows.values()), (), about, anew=True))
+        if changed or gone:
+            for each in tabled(changed, gone, about):
+                self.tell(part, each)
+
     def tell(self, part: str, value: Json) -> None:
-        """Tell of something that needs not be kept, since a kept part says it as well."""
+        """Tell of something that needs not be kept, since the part's source says it as well."""
+        self._made.pop(part, None)
         if self._readers:
             self._tell(_event(part, value))
 
-    def source(self, part: str, value: Callable[[], Json]) -> None:
-        """Have who comes told what *value* returns then; who is there was told what is new in it."""
-        self._sources[part] = value
+    def source(self, part: str, values: Callable[[], Iterable[Json]]) -> None:
+        """Have who comes told what *values* returns then; who is there was told what is new in it."""
+        self._sources[part] = values
+        self._made.pop(part, None)
 
     def close(self) -> None:
         """Let every reader's connection end."""
@@ -69,14 +88,19 @@ class Hub:
             yield b": hello\n\n"
             while not self._closed:
                 reader.forget()
-                for event in tuple(self._parts.values()):
+                for event in self._everything():
                     yield event
-                for part, value in tuple(self._sources.items()):
-                    yield _event(part.partition(":")[0], value())
                 async for event in reader.events():
                     yield event
         finally:
             self._readers.discard(reader)
+
+    def _everything(self) -> Sequence[bytes]:
+        """Return all there is at this moment; many that come together share it."""
+        for part, values in self._sources.items():
+            if part not in self._made:
+                self._made[part] = [_event(part, each) for each in values()]
+        return [*self._parts.values(), *(event for each in self._made.values() for event in each)]
 
     def _tell(self, event: bytes) -> None:
         for each in self._readers:
@@ -120,6 +144,16 @@ class Reader:
             yield event
 
 
+def tabled(
+    changed: Sequence[Json], gone: Sequence[Json], about: Mapping[str, Json], *, anew: bool = False
+) -> Iterator[Json]:
+    """Yield messages of a few rows each; *anew* where the first begins a whole table."""
+    for begin in range(0, len(changed) or 1, ROWS_AT_ONCE):
+        first = begin == 0
+        rows = list(changed[begin : begin + ROWS_AT_ONCE])
+        yield {**about, "anew": anew and first, "changed": rows, "gone": list(gone) if first else []}
+
+
 def _event(part: str, value: Json) -> bytes:
     # No line ends inside: a server-sent event would end there.
-    return f"event: {part}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+    return f"event: {part.partition(':')[0]}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

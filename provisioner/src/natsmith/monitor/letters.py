@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from natsmith.adapters.jetstream import JetStream
+from natsmith.adapters.server import Refused
+from natsmith.errors import NatsmithError
 from natsmith.model.observed import Found, Observed
 from natsmith.model.resources import STREAM
 from natsmith.monitor.sight import Letter
@@ -17,6 +19,9 @@ SHOWN = 20
 
 LONGEST = 2_000
 """Characters of a value that are shown."""
+
+LONGEST_NAME = 256
+"""Characters of everything else."""
 
 PREFIX = "$JS.EVENT.ADVISORY.CONSUMER."
 REASONS = {"max_deliver": "delivered as often as it may be", "terminated": "a worker refused it for good"}
@@ -29,17 +34,40 @@ def streams(observed: Observed) -> Iterator[Found]:
             yield found
 
 
-async def read(server: JetStream, observed: Observed, *, values: bool) -> Sequence[Letter]:
-    """Return the newest dead letters, newest first."""
-    result = []
-    for found in streams(observed):
+class Letters:
+    """The newest dead letters; a stream is read again only when it holds others than before."""
+
+    def __init__(self, *, values: bool) -> None:
+        self._values = values
+        self._known: dict[str, tuple[tuple[int, int], Sequence[Letter]]] = {}
+
+    async def read(self, server: JetStream, observed: Observed, lacks: Callable[[str], None]) -> Sequence[Letter]:
+        """Return the newest letters, newest first in each stream; what the user may not read is told to *lacks*."""
+        known = {}
+        for found in streams(observed):
+            state = found.messages, found.last_sequence
+            before = self._known.get(found.stream)
+            if before and before[0] == state:
+                known[found.stream] = before
+                continue
+            try:
+                known[found.stream] = state, await self._of(server, found, observed.streams)
+            except (NatsmithError, Refused) as error:
+                lacks(str(error))
+        self._known = known
+        return [letter for _, letters in known.values() for letter in letters]
+
+    async def _of(self, server: JetStream, found: Found, there: Collection[str]) -> Sequence[Letter]:
+        result = []
         first = max(1, found.last_sequence - SHOWN + 1) if found.messages else found.last_sequence + 1
         for sequence in range(found.last_sequence, first - 1, -1):
             payload = await _payload(server, found.stream, sequence)
             letter = _letter(payload) if payload else None
+            if letter and self._values and letter.stream in there:  # whoever wrote it could name anything
+                letter = await _with_value(server, letter)
             if letter:
-                result.append(await _with_value(server, letter) if values else letter)
-    return result
+                result.append(letter)
+        return result
 
 
 def _letter(payload: bytes) -> Letter | None:
@@ -47,14 +75,14 @@ def _letter(payload: bytes) -> Letter | None:
         said = json.loads(payload)
         kind = str(said["type"]).rpartition(".")[2]
         return Letter(
-            stream=str(said["stream"]),
-            consumer=str(said["consumer"]),
+            stream=str(said["stream"])[:LONGEST_NAME],
+            consumer=str(said["consumer"])[:LONGEST_NAME],
             sequence=int(said["stream_seq"]),
-            time=str(said["timestamp"]),
+            time=str(said["timestamp"])[:LONGEST_NAME],
             deliveries=int(said.get("deliveries", 0)),
-            reason=str(said.get("reason") or REASONS.get(kind, kind)),
+            reason=str(said.get("reason") or REASONS.get(kind, kind))[:LONGEST_NAME],
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None  # somebody published there by hand
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 
 from natsmith.model.units import Json
 from natsmith.monitor.hub import Hub
-from natsmith.monitor.metrics import Metrics
 from natsmith.monitor.services import Services
 from natsmith.monitor.sight import Sight
+from natsmith.monitor.tally import Tally
 from natsmith.views import as_page
 
 VERSION = 1
@@ -18,26 +18,41 @@ VERSION = 1
 class Picture:
     """What is known of all accounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Iterable[str] = ()) -> None:
         self.hub = Hub()
         self.sights: dict[str, Sight] = {}
         self.services: dict[str, Services] = {}
+        self.tally = Tally()
+        for account in accounts:
+            self.saw(Sight(account=account, trouble="its server was not reached yet"))
 
     def saw(self, sight: Sight) -> None:
         """Keep what was seen of an account, and tell who looks."""
-        self.sights[sight.account] = sight
-        for part, made in (("account", _account), ("objects", _objects), ("consumers", _consumers), ("plan", _plan)):
-            self.hub.put(f"{part}:{sight.account}", made(sight))
+        name = sight.account
+        before = self.sights.get(name)
+        if before and before.observed and not sight.observed:  # connected anew, and not read since: what was seen stays
+            sight = replace(before, trouble=sight.trouble)
+        self.sights[name] = sight
+        if sight.observed and not sight.trouble:
+            self.tally.count(name, sight.observed)
+        rows, about = _objects(sight)["objects"], {"account": name, "now": as_page.now(sight.observed)}
+        self.hub.put_rows(f"objects:{name}", {each["key"]: _lasting(each) for each in rows}, about)
+        consumers = _consumers(sight)
+        table = {each["key"]: each for each in consumers["consumers"]}
+        self.hub.put_rows(f"consumers:{name}", table, {"account": name})
+        self.hub.put(f"letters:{name}", {"account": name, "letters": consumers["letters"]})
+        self.hub.put(f"account:{name}", _account(sight))
+        self.hub.put(f"plan:{name}", _plan(sight))
+
+    def lost(self, account: str, why: str) -> None:
+        """Know that an account cannot be reached; what was seen of it stays."""
+        self.saw(replace(self.sights.get(account, Sight(account=account)), trouble=why))
 
     def trouble(self) -> list[str]:
         """Return why accounts cannot be read now."""
         return [
             f"account {each.account} cannot be read: {each.trouble}" for each in self.sights.values() if each.trouble
         ]
-
-    def metrics(self) -> Metrics:
-        """Return what Prometheus is told."""
-        return Metrics(self.sights, self.services)
 
     def documents(self) -> Mapping[str, Callable[[], Json]]:
         """Return the documents of the API by name."""
@@ -49,22 +64,12 @@ class Picture:
             "services": lambda: {"version": VERSION, "accounts": [each.document() for each in self.services.values()]},
         }
 
-    def told(self) -> Mapping[str, str]:
-        """Return what each document is about."""
-        return {
-            "accounts": "Accounts: whether they can be read, their limits, the last run",
-            "buckets": "Buckets, streams and object stores: time to live, entries, age, size, what differs",
-            "consumers": "Durable consumers and dead letters",
-            "plan": "What apply would do now",
-            "services": "Registered instances, leaders, and who went",
-        }
-
     def _each(self, made: Callable[[Sight], dict[str, Json]]) -> Json:
         return {"version": VERSION, "accounts": [made(each) for each in self.sights.values()]}
 
 
 def _account(sight: Sight) -> dict[str, Json]:
-    observed, holder = sight.observed, sight.holder
+    holder = sight.holder
     return {
         "account": sight.account,
         "trouble": sight.trouble,
@@ -72,18 +77,18 @@ def _account(sight: Sight) -> dict[str, Json]:
         "server": sight.server,
         "last": sight.pasts[0].as_json() if sight.pasts else None,
         "lockedBy": holder.owner if holder else "",
-        "limits": {
-            "storage": [observed.storage, observed.limits.storage],
-            "memory": [observed.memory, observed.limits.memory],
-        }
-        if observed
-        else {},
+        "limits": as_page.limits(sight.observed) if sight.observed else {},
     }
 
 
 def _objects(sight: Sight) -> dict[str, Json]:
     rows = as_page.objects(sight.observed, sight.plan, sight.pasts) if sight.observed else []
     return {"account": sight.account, "objects": rows}
+
+
+def _lasting(row: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a row without what changes by the clock alone: pages know when the oldest entry was written."""
+    return {key: value for key, value in row.items() if key != "age"}
 
 
 def _consumers(sight: Sight) -> dict[str, Json]:

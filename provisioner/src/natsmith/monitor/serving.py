@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import uvicorn
@@ -14,16 +14,19 @@ from natsmith.adapters.jetstream import JetStream
 from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
 from natsmith.model.desired import Desired
+from natsmith.monitor.door import MOST_CONNECTIONS, Protocol, Server
 from natsmith.monitor.picture import Picture
 from natsmith.monitor.services import Services
-from natsmith.monitor.sight import Sight
 from natsmith.monitor.watching import Watching
 from natsmith.monitor.web import app
 
-MOST_CONNECTIONS = 600
-"""More than the pages that may be open, so that metrics and probes are answered beside them."""
-
 Connecting = Callable[[str], AbstractAsyncContextManager[JetStream]]
+
+BACKLOG = 1024
+"""Connections that the system keeps until they are looked at."""
+
+AGAIN_SECONDS = 1.0
+"""Connecting itself waits for the server; what it was refused for is tried again as often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +45,10 @@ class Served:
 
 async def serve(served: Served, connecting: Connecting, log: Log) -> None:
     """Serve until the program is told to stop."""
-    picture = Picture()
-    config = uvicorn.Config(
-        app(picture),
-        host=served.host,
-        port=served.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=1,
-        lifespan="off",
-    )
-    server = Server(config)
-    try:
-        listening = socket.create_server((served.host, served.port))
-    except OSError as error:
-        raise DecisionNeeded(
-            f"--listen {served.host}:{served.port} cannot be listened on: {error.strerror}. Choose another"
-        ) from error
-    log.info("monitor.listens", at="http://{}:{}/".format(*listening.getsockname()[:2]))
+    picture = Picture(served.accounts)
+    server = Server(_config(served, picture))
+    listening = _listening(served)
+    log.info("monitor.listens", at=_address(listening))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_account(served, account, picture, connecting, log)) for account in served.accounts]
         serving = asyncio.create_task(server.serve([listening]))
@@ -75,18 +62,41 @@ async def serve(served: Served, connecting: Connecting, log: Log) -> None:
             task.cancel()
 
 
-class Server(uvicorn.Server):
-    """uvicorn, which leaves signals to the command line."""
+def _config(served: Served, picture: Picture) -> uvicorn.Config:
+    return uvicorn.Config(
+        app(picture),
+        host=served.host,
+        port=served.port,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=1,
+        lifespan="off",
+    )
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+
+def _listening(served: Served) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in served.host else socket.AF_INET
+        return socket.create_server((served.host, served.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise DecisionNeeded(
+            f"--listen {served.host}:{served.port} cannot be listened on: {error.strerror}. Choose another"
+        ) from error
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 async def _account(served: Served, account: str, picture: Picture, connecting: Connecting, log: Log) -> None:
     """Show one account for as long as the program runs; a server that is not there is waited for."""
-    picture.saw(Sight(account=account, trouble="its server was not reached yet"))
     while True:
         try:
             async with connecting(account) as server, asyncio.TaskGroup() as group:
@@ -100,12 +110,20 @@ async def _account(served: Served, account: str, picture: Picture, connecting: C
                     bucket=served.bucket,
                     elections=served.elections,
                     values=served.values,
-                    log=log,
                 )
                 picture.services[account] = services
                 group.create_task(watching.run())
                 group.create_task(services.run())
-        except NatsmithError as error:
-            log.warn(f"account {account} cannot be reached: {error}")
-            picture.saw(Sight(account=account, trouble=str(error)))
-            await asyncio.sleep(1)  # connecting itself waits for the server, and tells why in vain
+        except* NatsmithError as errors:
+            why = "; ".join(str(each) for each in _leaves(errors))
+            log.warn(f"account {account} cannot be reached: {why}")
+            picture.lost(account, why)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _leaves(errors: BaseExceptionGroup[NatsmithError]) -> Iterator[NatsmithError]:
+    for each in errors.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each

@@ -38,6 +38,9 @@ class Sight:
     """Why it could not be read since; what is here is then from before."""
 
     server: str = ""
+    max_payload: int = 0
+    """The most bytes that the server takes in a message; 0: it did not say."""
+
     observed: Observed | None = None
     plan: Plan | None = None
     """What apply would do now; None where no values were given."""

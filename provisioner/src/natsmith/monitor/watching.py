@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from natsmith.actions import lease, state
@@ -13,11 +13,15 @@ from natsmith.actions.apply import planned
 from natsmith.actions.observe import observe
 from natsmith.adapters.jetstream import JetStream
 from natsmith.adapters.link import Heard
+from natsmith.adapters.server import Refused
 from natsmith.clock import clock
-from natsmith.errors import NatsmithError
+from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
+from natsmith.model.change import Plan
 from natsmith.model.desired import Desired
-from natsmith.monitor import letters
+from natsmith.model.observed import Observed
+from natsmith.model.outcome import Holder, Past
+from natsmith.monitor.letters import Letters
 from natsmith.monitor.sight import Sight
 
 TOLD = (
@@ -52,64 +56,92 @@ class Watching:
         log: Log,
         values: bool,
     ) -> None:
-        self._server, self._desired, self._changed, self._log, self._values = server, desired, changed, log, values
+        self._server, self._desired, self._changed, self._log = server, desired, changed, log
+        self._letters = Letters(values=values)
+        self._deaf: tuple[str, ...] = ()
+        """What cannot be listened to, so that it is found by asking, a little later."""
+
         self.sight = Sight(account=account, trouble="it was not read yet")
         self._told = asyncio.Event()
 
     async def run(self) -> None:
         """Look until the program ends."""
         async with contextlib.AsyncExitStack() as stack:
-            lacking = []
-            for subject in TOLD:
-                try:
-                    end = await self._server.link.listen(subject, self._heard)
-                except NatsmithError as error:  # without being told it is found by asking, a little later
-                    lacking.append(str(error))
-                else:
-                    stack.push_async_callback(end)
-            self.sight = replace(self.sight, lacking=tuple(lacking))
+            await self._listen(stack)
             while True:
                 began = clock()
                 await self._look()
                 self._changed(self.sight)
                 took = 0.0 if self.sight.trouble else clock() - began
-                pause = min(max(POLL_SECONDS, SHARE * took), LONGEST_PAUSE)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._told.wait()
-                        # Time itself is awaited: what else is announced in this moment belongs to it.
-                        await asyncio.sleep(GATHER_SECONDS)
-                self._told.clear()
+                await self._rest(min(max(POLL_SECONDS, SHARE * took), LONGEST_PAUSE))
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
+        deaf = []
+        for subject in TOLD:
+            try:
+                stack.push_async_callback(await self._server.link.listen(subject, self._heard))
+            except DecisionNeeded as error:
+                deaf.append(str(error))
+        self._deaf = tuple(deaf)
+
+    async def _rest(self, most: float) -> None:
+        """Return when something was announced, or after *most* seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await self._told.wait()
+                # Time itself is awaited: what else is announced in this moment belongs to it.
+                await asyncio.sleep(GATHER_SECONDS)
+        self._told.clear()
 
     async def _heard(self, _: Heard) -> None:
         self._told.set()
 
     async def _look(self) -> None:
         account = self.sight.account
+        lacking = list(self._deaf)
         try:
             wanted = self._desired or Desired()
-            observed = await observe(self._server, wanted, account=account, everything=True, counted=False)
-            plan = planned(wanted, observed, account, wanted.owner) if self._desired else None
-            has_state = await self._server.stream(state.STREAM) is not None
-            holder = await lease.holder(self._server) if has_state else None
-            pasts = await state.outcomes(self._server) if has_state else ()
-            dead = await letters.read(self._server, observed, values=self._values)
-        except NatsmithError as error:
+            observed = await observe(
+                self._server, wanted, account=account, everything=True, counted=False, lacks=lacking.append
+            )
+        except (NatsmithError, Refused) as error:
             self._trouble(str(error))
             return
+        plan = self._planned(observed, lacking) if self._desired and len(lacking) == len(self._deaf) else None
+        pasts, holder = await self._past(lacking)
+        dead = await self._letters.read(self._server, observed, lacking.append)
         if self.sight.trouble:
             self._log.info("monitor.reads", account=account, server=observed.version)
-        self.sight = replace(
-            self.sight,
+        self.sight = Sight(
+            account=account,
             at=time.time(),
-            trouble="",
             server=observed.version,
+            max_payload=self._server.link.greeting.get("max_payload", 0),
             observed=observed,
             plan=plan,
             pasts=pasts,
             holder=holder,
             letters=dead,
+            lacking=tuple(dict.fromkeys(lacking)),
         )
+
+    def _planned(self, observed: Observed, lacking: list[str]) -> Plan | None:
+        wanted = self._desired or Desired()
+        try:
+            return planned(wanted, observed, self.sight.account, wanted.owner)
+        except NatsmithError as error:  # the values cannot be true here; what is there is shown all the same
+            lacking.append(f"there is no plan: {error}")
+            return None
+
+    async def _past(self, lacking: list[str]) -> tuple[Sequence[Past], Holder | None]:
+        """Return the last runs and who holds the lock, as far as the user may ask."""
+        try:
+            if await self._server.stream(state.STREAM) is None:
+                return (), None
+            return await state.outcomes(self._server), await lease.holder(self._server)
+        except (NatsmithError, Refused) as error:
+            lacking.append(str(error))
+            return self.sight.pasts, None
 
     def _trouble(self, text: str) -> None:
         if text != self.sight.trouble:

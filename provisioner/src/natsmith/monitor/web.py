@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,7 +16,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from natsmith.model.units import Json
+from natsmith.monitor import openapi
 from natsmith.monitor.hub import MOST_READERS, Full
+from natsmith.monitor.metrics import Metrics
 from natsmith.monitor.picture import Picture
 
 HEADERS = {
@@ -24,8 +26,10 @@ HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
@@ -34,7 +38,7 @@ HEADERS = {
 
 FILES = {
     "/": ("index.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("page", "making", "tables", "services")},
     "/page.css": ("page.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -61,7 +65,8 @@ class Headers:
 def app(picture: Picture) -> Starlette:
     """Return what answers."""
     registry = CollectorRegistry()
-    registry.register(picture.metrics())
+    registry.register(Metrics(picture))
+    ProcessCollector(registry=registry)  # what the monitor itself takes
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -71,7 +76,8 @@ def app(picture: Picture) -> Starlette:
         try:
             first = await anext(reader)
         except Full:
-            return PlainTextResponse(f"there are {MOST_READERS} pages open already: close some", 503)
+            busy = f"there are {MOST_READERS} pages open already: close some"
+            return PlainTextResponse(busy, 503, headers={"retry-after": "10"})
         return StreamingResponse(
             _from(first, reader), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
         )
@@ -87,7 +93,7 @@ def app(picture: Picture) -> Starlette:
     routes += [Route(f"/api/{part}", _document(made)) for part, made in picture.documents().items()]
     routes += [
         Route("/api/events", events),
-        Route("/api/openapi.json", _document(lambda: _openapi(picture))),
+        Route("/api/openapi.json", _document(openapi.document)),
         Route("/metrics", metrics),
         Route("/healthz", healthy),
         Route("/readyz", ready),
@@ -118,13 +124,3 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
     yield first
     async for event in rest:
         yield event
-
-
-def _openapi(picture: Picture) -> Json:
-    """Return what the API is, for programs."""
-    told = picture.told()
-    answer = {
-        "200": {"description": "What is known now", "content": {"application/json": {"schema": {"type": "object"}}}}
-    }
-    paths = {f"/api/{part}": {"get": {"summary": said, "responses": answer}} for part, said in told.items()}
-    return {"openapi": "3.1.0", "info": {"title": "natsmith monitor", "version": "1"}, "paths": paths}

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from natsmith.model.change import Change, Plan
+from natsmith.model.desired import Id, Resource
 from natsmith.model.observed import Found, Observed
 from natsmith.model.outcome import Past
-from natsmith.model.resources import BUCKET, CONSUMER
+from natsmith.model.resources import BUCKET, CONSUMER, STREAM
 from natsmith.model.units import Json, parse_time
 from natsmith.views import text
 
 
 def objects(observed: Observed, plan: Plan | None, pasts: Sequence[Past]) -> list[dict[str, Json]]:
     """Return buckets, streams and object stores, by name."""
+    changes = _changes(plan)
     found = [each for each in observed.objects.values() if each.kind is not CONSUMER]
-    missing = [each for each in plan.changes if each.action == "create" and each.kind is not CONSUMER] if plan else []
-    rows = [_object(each, _change(plan, each), pasts) for each in found]
+    missing = [each for each in changes.values() if each.action == "create" and each.kind is not CONSUMER]
+    rows = [_object(each, changes.get(each.id), pasts) for each in found]
     return sorted([*rows, *(_missing(each) for each in missing)], key=lambda row: (row["kind"], row["name"]))
 
 
 def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
     """Return the durable consumers, by stream and name."""
+    changes = _changes(plan)
     rows = [
         {
+            "key": str(each.id),
             "stream": each.stream,
             "name": each.name,
             "pending": each.pending,
@@ -31,7 +35,7 @@ def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
             "redelivered": each.redelivered,
             "delivered": each.delivered,
             "owner": each.applied.owner if each.applied else "",
-            "differs": _differs(_change(plan, each)),
+            "differs": _differs(changes.get(each.id)),
         }
         for each in observed.objects.values()
         if each.kind is CONSUMER
@@ -61,15 +65,34 @@ def changes(plan: Plan) -> dict[str, Json]:
     }
 
 
-def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[str, Json]:
-    ttl = found.get("ttlSeconds" if found.kind is BUCKET else "maxAgeSeconds")
+def limits(observed: Observed) -> dict[str, Json]:
+    """Return what the account uses and may use, -1 where there is no limit."""
     return {
+        "storage": [observed.storage, observed.limits.storage],
+        "memory": [observed.memory, observed.limits.memory],
+        "streams": [observed.all_streams, observed.limits.streams],
+        "consumers": [observed.all_consumers, observed.limits.consumers],
+    }
+
+
+def now(observed: Observed | None) -> float:
+    """Return the server's clock, in seconds since 1970, when the newest of this was told; 0 where nobody told."""
+    told = [each.now for each in observed.objects.values() if each.now] if observed else []
+    return parse_time(max(told)).timestamp() if told else 0.0
+
+
+def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[str, Json]:
+    ttl = _ttl(found)
+    return {
+        "key": str(found.id),
         "kind": found.kind.word,
         "name": found.name,
         "ttl": ttl,
         "desiredTtl": _desired_ttl(change, ttl),
         "entries": found.messages,
         "bytes": found.bytes,
+        "limit": found.get("maxBytes") or None,
+        "oldest": _oldest(found),
         "age": _age(found),
         "history": found.get("history") if found.kind is BUCKET else None,
         "replicas": found.get("replicas"),
@@ -83,14 +106,16 @@ def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[
 
 def _missing(change: Change) -> dict[str, Json]:
     wanted = change.desired
-    ttl = wanted.get("ttlSeconds" if change.kind is BUCKET else "maxAgeSeconds") if wanted else None
     return {
+        "key": str(change.id),
         "kind": change.kind.word,
         "name": change.label,
         "ttl": None,
-        "desiredTtl": ttl,
+        "desiredTtl": _ttl(wanted) if wanted else None,
         "entries": 0,
         "bytes": 0,
+        "limit": None,
+        "oldest": None,
         "age": None,
         "history": None,
         "replicas": None,
@@ -102,10 +127,12 @@ def _missing(change: Change) -> dict[str, Json]:
     }
 
 
-def _change(plan: Plan | None, found: Found) -> Change | None:
-    if plan is None:
-        return None
-    return next((each for each in plan.changes if each.id == found.id), None)
+def _ttl(each: Found | Resource) -> Json:
+    return each.get("maxAgeSeconds" if each.kind is STREAM else "ttlSeconds")
+
+
+def _changes(plan: Plan | None) -> Mapping[Id, Change]:
+    return {each.id: each for each in plan.changes} if plan else {}
 
 
 def _differs(change: Change | None) -> list[str]:
@@ -120,6 +147,11 @@ def _desired_ttl(change: Change | None, ttl: Json) -> Json:
         if each.path in ("ttlSeconds", "maxAgeSeconds"):
             return each.new
     return ttl
+
+
+def _oldest(found: Found) -> float | None:
+    """Return when the oldest entry was written, in seconds since 1970 by the server's clock."""
+    return round(parse_time(found.first_time).timestamp(), 1) if found.messages and found.first_time else None
 
 
 def _age(found: Found) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from nats.aio.client import Client
 
-from natsmith.errors import NatsmithError
+from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.model.units import Json
 from natsmith.monitor.elections import Leaders
 from natsmith.monitor.hub import Hub, tabled
@@ -57,6 +57,9 @@ class Services:
         """How many went since the monitor began, by why."""
 
         self._trouble = "it was not read yet"
+        self._lacking = ""
+        """What of the elections may not be asked, if so."""
+
         hub.source(self._part, self._everything)
 
     async def run(self) -> None:
@@ -133,6 +136,7 @@ class Services:
             "trouble": self.trouble,
             "unread": [{"key": each.key, "why": each.why} for each in unread],
             "leaders": self._leaders.shown(),
+            "lacking": self._lacking,
         }
 
     def _beats(self) -> dict[str, float]:
@@ -207,10 +211,13 @@ class Services:
             feed = Feed(self._line, self._elections, self._leaders)
             try:
                 await feed.open()
-            except NatsmithError:
+            except NatsmithError as error:
                 await feed.close()
+                # Most accounts have no such bucket, of which nothing is to be said; what may not be asked is missing.
+                self._lacking = str(error) if isinstance(error, DecisionNeeded) else ""
                 await asyncio.sleep(AGAIN_SECONDS)  # as above
                 continue
+            self._lacking = ""
             try:
                 await asyncio.Future()
             finally:

@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up unit live test lint format generate lock image e2e kind bench chaos elections clean
+.PHONY: help setup demo up unit live test browser lint format generate lock image e2e kind bench chaos elections clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,16 +35,29 @@ demo: $(VENV)/.done ## The chart's own server and objects without a cluster: pro
 VALUES ?= values/dev.yaml
 PORT ?= 4222
 MONITOR ?= 8222
-up: $(VENV)/.done ## The same server for your own work, until Ctrl-C; VALUES, PORT and MONITOR choose; its data stays
-	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR)
+PAGE ?= 8280
+up: $(VENV)/.done ## The same server and its page for your own work, until Ctrl-C; VALUES, PORT, MONITOR, PAGE choose
+	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR) "" $(PAGE)
 
 unit: $(VENV)/.done ## The tests that need no server; the chart's, with every Helm that is here
-	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench -n auto
+	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench --ignore=tests/browser -n auto
 
 live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 	$(PYTEST) tests/live -n 4
 
 test: unit live ## Everything that needs no cluster
+
+# A browser and npm come from Debian where they are missing; axe, which looks for what not everybody can use, from npm.
+tests/browser/node_modules/.done: tests/browser/package-lock.json
+	@command -v npm >/dev/null && command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium npm; } || \
+	  { echo "make browser needs chromium and npm: install them, and run it again" >&2; exit 1; }
+	cd tests/browser && npm ci --silent
+	touch $@
+
+PICTURES ?=
+browser: $(VENV)/.done tests/browser/node_modules/.done ## The page in a real browser; PICTURES=1 renews docs/pictures
+	PICTURES=$(PICTURES) $(PYTEST) tests/browser -n 2
 
 lint: $(VENV)/.done ## Types, style and the rules of who may import whom
 	cd provisioner && ../$(BIN)/ruff check src ../tests ../demo ../charts && ../$(BIN)/ruff format --check src ../tests ../demo ../charts
@@ -99,4 +112,4 @@ elections: $(VENV)/.done $(SERVERS_DONE) ## Leader elections under faults, 13 a 
 	$(BIN)/python tests/elections/run.py --runs $(RUNS) --seed $(SEED) $(ELECTIONS)
 
 clean: ## Remove everything that the other verbs made
-	rm -rf $(VENV) .servers .cache .embedded
+	rm -rf $(VENV) .servers .cache .embedded tests/browser/node_modules

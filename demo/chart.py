@@ -92,11 +92,16 @@ def passwords(rendered: Rendered) -> dict[str, Any]:
             values["nats"] = {"systemUser": {"password": text}}
             continue
         said = values["accounts"].setdefault(account, {"users": {}})
-        if user == "provisioner":
-            said["provisioner"] = {"password": text}
+        if user == "provisioner" or (user == "monitor" and has_monitor(rendered)):
+            said[user] = {"password": text}
         else:
             said["users"][user] = {"password": text}
     return values
+
+
+def has_monitor(rendered: Rendered) -> bool:
+    """Return whether the release has a monitor, whose user then is no application's."""
+    return any(each["metadata"]["name"].endswith("-monitor") for each in rendered.all("Deployment"))
 
 
 def lay_out(rendered: Rendered, pod: Mapping[str, Any], root: Path, others: Iterable[Manifest] = ()) -> None:
@@ -169,8 +174,10 @@ def server(
 def provisioner(rendered: Rendered, home: Path, url: str, others: Iterable[Manifest] = ()) -> Path:
     """Write what natsmith's pods see below *home*, with the server's address in place of the Service's; return where."""
     lay_out(rendered, rendered.one("Pod", "-test")["spec"], home, others)
+    if has_monitor(rendered):
+        lay_out(rendered, rendered.one("Deployment", "-monitor")["spec"]["template"]["spec"], home, others)
     directory = home / "etc/natsmith"
-    for file in ("connections.yaml", "applications.yaml"):
+    for file in ("connections.yaml", "applications.yaml", "monitor.yaml"):
         if (directory / file).exists():
             text = (directory / file).read_text()
             given = yaml.safe_load(text)

@@ -16,6 +16,7 @@ import chart
 from embedded import ANY_PORT, Embedded
 
 ROOT = Path(__file__).parent.parent
+NATSMITH = Path(sys.executable).parent / "natsmith"
 
 
 class InUse(Exception):
@@ -25,8 +26,9 @@ class InUse(Exception):
 class Release:
     """What `helm install` gives, in a directory instead of a cluster; its passwords and data stay there."""
 
-    def __init__(self, values: str, home: Path) -> None:
+    def __init__(self, values: str, home: Path, sets: Sequence[str] = ()) -> None:
         self.values = values
+        self.sets = tuple(sets)
         self.home = home
         self.kept = home / "passwords.yaml"
         self.lock: int | None = None
@@ -46,7 +48,7 @@ class Release:
     def render(self, sets: Sequence[str] = ()) -> chart.Rendered:
         """Return the chart's output, with the passwords that the directory has; new users' are kept from now on."""
         files = [ROOT / self.values, *([self.kept] if self.kept.exists() else [])]
-        rendered = chart.render(files, more=[word for each in sets for word in ("--set", each)])
+        rendered = chart.render(files, more=[word for each in (*self.sets, *sets) for word in ("--set", each)])
         self.home.mkdir(parents=True, exist_ok=True)
         fresh = self.kept.with_suffix(".new")
         fresh.touch(mode=0o600)
@@ -67,9 +69,22 @@ class Release:
         """Run natsmith where and as the release's Job would, and return its exit code."""
         files = chart.provisioner(self.render(sets), self.home, url)
         environment = {**os.environ, "NATSMITH_CONNECTIONS": str(files / "connections.yaml")}
-        command = [str(Path(sys.executable).parent / "natsmith"), *words]
         # Our own program with arguments of ours.
-        return subprocess.run(command, cwd=files, env=environment, check=False).returncode  # noqa: S603
+        return subprocess.run([NATSMITH, *words], cwd=files, env=environment, check=False).returncode  # noqa: S603
+
+    def monitor(self, page: int) -> subprocess.Popen[str]:
+        """Start the monitor as its Deployment would, after natsmith ran once; its page is on this machine alone."""
+        flags = ["-f", "desired.yaml", "--listen", f"127.0.0.1:{page}", "--log", "json"]
+        environment = {**os.environ, "NATSMITH_CONNECTIONS": "monitor.yaml"}
+        # As above. A Ctrl-C is for us, who then stop it in order.
+        return subprocess.Popen(  # noqa: S603
+            [NATSMITH, "monitor", *flags],
+            cwd=self.home / "etc/natsmith",
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def password(self, key: str) -> Path:
         """Return the file with the password of a user, such as ``app.app``."""

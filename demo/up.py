@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import json
 import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from chart import NotHere, NotRendered
@@ -11,17 +15,19 @@ from embedded import Embedded
 from release import ROOT, InUse, Release
 
 
-def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "8222", home: str = "") -> int:
+def main(
+    values: str = "values/dev.yaml", port: str = "4222", monitor: str = "8222", home: str = "", page: str = "0"
+) -> int:
     """Run it and return an exit code."""
     # SIGTERM as Ctrl-C: both end the server in order. Both are said, since a shell's background has Ctrl-C ignored.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.default_int_handler)
-    release = Release(values, ROOT / (home or f".embedded/{Path(values).stem}"))
+    release = Release(values, ROOT / (home or f".embedded/{Path(values).stem}"), ["monitor.enabled=true"])
     try:
         with release.locked():
-            return run(release, (int(port), int(monitor)))
+            return run(release, (int(port), int(monitor)), int(page))
     except (ValueError, OSError) as wrong:
-        print(f"{wrong}: PORT and MONITOR are numbers, and {shown(release.home)} a directory", file=sys.stderr)
+        print(f"{wrong}: PORT, MONITOR and PAGE are numbers, and {shown(release.home)} a directory", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nStopped. What it stored stays in {shown(release.home)}/ until `make clean`.", flush=True)
@@ -41,15 +47,16 @@ def main(values: str = "values/dev.yaml", port: str = "4222", monitor: str = "82
         return 1
 
 
-def run(release: Release, ports: tuple[int, int]) -> int:
-    """Run the release's server until somebody stops it."""
-    server = release.server(ports)
+def run(release: Release, ports: tuple[int, int], page: int) -> int:
+    """Run the release's server and its monitor until somebody stops them."""
+    server, monitor = release.server(ports), None
     try:
         server.start()
         code = release.natsmith(server.url, ["apply", "-f", "desired.yaml"])
         if code:
             return code
-        say(release, server)
+        monitor = release.monitor(page)
+        say(release, server, listening(monitor))
         server.wait()
     except RuntimeError as failure:
         reason = str(failure).strip().splitlines()[-1]
@@ -57,17 +64,33 @@ def run(release: Release, ports: tuple[int, int]) -> int:
     else:
         print(f"The server ended by itself: see {server.home / 'nats.log'}", file=sys.stderr)
     finally:
+        if monitor:
+            monitor.terminate()
+            monitor.wait()
         server.stop()
     return 1
 
 
-def say(release: Release, server: Embedded) -> None:
+def listening(monitor: subprocess.Popen[str]) -> str:
+    """Return where the monitor's page is, or why there is none; what else it says is read and left."""
+    said: dict[str, str] = {}
+    for line in monitor.stderr or ():
+        said = json.loads(line)
+        if said["event"] == "monitor.listens":
+            # A pipe that nobody reads would fill, and the monitor wait.
+            threading.Thread(target=collections.deque, args=(monitor.stderr, 0), daemon=True).start()
+            return f"Its page: {said['at']}"
+    return f"There is no page: {said.get('message') or said.get('event', 'the monitor ended')}"
+
+
+def say(release: Release, server: Embedded, page: str) -> None:
     """Print how to connect, and how to change something."""
     print(f"\nThe server of {release.values} runs until Ctrl-C. Connect with:\n")
     for file in sorted(release.password("x").parent.glob("*.password")):
         account, user = file.name.removesuffix(".password").split(".")
-        if user != "provisioner":
+        if user not in ("provisioner", "monitor"):
             print(f'  export NATS_URL={server.url} NATS_USER={user} NATS_PASSWORD="$(cat {file})"   # {account}')
+    print(f"\n{page}")
     print(f"\n  {ROOT}/.venv/bin/natsmith status")
     print(f"\nTo change what is there: edit {release.values}, Ctrl-C, and make up again.", flush=True)
 

@@ -44,6 +44,44 @@ async def test_who_does_not_read_is_told_everything_anew() -> None:
     assert [f"event: plan\ndata: {10 * hubs.MOST_WAITING - 1}\n\n"] == await told(reader, 1)
 
 
+async def test_a_table_is_told_by_the_row() -> None:
+    """Who comes is told all of it, who is there only what changed and what went."""
+    hub = Hub()
+    hub.put_rows("objects:app", {"a": 1, "b": 2}, {"account": "app"})
+    reader = hub.read()
+    _, whole = await told(reader, 2)
+    following = asyncio.create_task(told(reader, 1))
+    await asyncio.sleep(0)
+    hub.put_rows("objects:app", {"a": 1, "b": 2}, {"account": "app"})
+    hub.put_rows("objects:app", {"a": 9}, {"account": "app"})
+
+    assert 'event: objects\ndata: {"account":"app","anew":true,"changed":[1,2],"gone":[]}\n\n' == whole
+    assert ['event: objects\ndata: {"account":"app","anew":false,"changed":[9],"gone":["b"]}\n\n'] == await following
+
+
+async def test_a_large_table_comes_in_parts() -> None:
+    """Only the first of which begins anew; no page has to draw thousands of rows in one go."""
+    hub = Hub()
+    hub.put_rows("objects:app", {str(number): number for number in range(2 * hubs.ROWS_AT_ONCE + 1)}, {})
+
+    _, *parts = await told(hub.read(), 4)
+
+    assert [True, False, False] == ['"anew":true' in each for each in parts]
+
+
+async def test_who_comes_after_something_was_told_is_told_it_too() -> None:
+    """What many that come together share is made anew when it is not so any more."""
+    hub = Hub()
+    now = [1]
+    hub.source("services:app", lambda: iter(now))
+    first = (await told(hub.read(), 2))[1]
+    now[0] = 2
+    shared = (await told(hub.read(), 2))[1]
+    hub.tell("services:app", {"changed": 2})
+
+    assert (first, "event: services\ndata: 2\n\n") == (shared, (await told(hub.read(), 2))[1])
+
+
 async def test_there_are_only_so_many_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is turned away, until one goes."""
     monkeypatch.setattr(hubs, "MOST_READERS", 1)  # a limit is the same for one as for hundreds

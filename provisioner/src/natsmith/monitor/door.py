@@ -5,21 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 300
-"""More than the pages that may be open, so that metrics and probes are answered beside them; others get a 503."""
+"""More than the pages that may be open, so that metrics and probes are answered beside them; who comes later gets a 503."""
 
 MOST_WAITING = 600
 """Connections beyond these are ended without a word."""
+
+BACKLOG = 1024
+"""Connections that the system keeps until they are looked at."""
 
 ASK_SECONDS = 10.0
 """Who has not asked for anything by then is sent away."""
 
 STALL_SECONDS = 20.0
 """So is who reads nothing for as long: an event stream that nobody reads would otherwise fill for ever."""
+
+
+class Busy:
+    """Says that there are too many connections, but to who asks whether the monitor is alive."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["path"] == "/healthz":
+            await self._app(scope, receive, send)
+            return
+        body = b"there are too many connections: close some, or come back later"
+        headers = [(b"content-type", b"text/plain"), (b"connection", b"close"), (b"retry-after", b"10")]
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": 503, "headers": [*headers, length]})
+        await send({"type": "http.response.body", "body": body})
 
 
 class Protocol(H11Protocol):
@@ -34,6 +57,8 @@ class Protocol(H11Protocol):
         if len(self.connections) > MOST_WAITING:
             transport.abort()
             return
+        if len(self.connections) > MOST_CONNECTIONS:
+            self.app = Busy(self.app)
         self._asking = self.loop.call_later(ASK_SECONDS, self._nothing_asked)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -68,3 +93,21 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+
+def door(app: ASGIApp) -> Server:
+    """Return the server of *app*; it is given its socket when it serves."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=1,
+            lifespan="off",
+        )
+    )

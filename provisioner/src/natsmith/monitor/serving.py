@@ -8,22 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-import uvicorn
-
 from natsmith.adapters.jetstream import JetStream
 from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
 from natsmith.model.desired import Desired
-from natsmith.monitor.door import MOST_CONNECTIONS, Protocol, Server
+from natsmith.monitor.door import BACKLOG, door
 from natsmith.monitor.picture import Picture
 from natsmith.monitor.services import Services
 from natsmith.monitor.watching import Watching
 from natsmith.monitor.web import app
 
 Connecting = Callable[[str], AbstractAsyncContextManager[JetStream]]
-
-BACKLOG = 1024
-"""Connections that the system keeps until they are looked at."""
 
 AGAIN_SECONDS = 1.0
 """Connecting itself waits for the server; what it was refused for is tried again as often."""
@@ -46,7 +41,7 @@ class Served:
 async def serve(served: Served, connecting: Connecting, log: Log) -> None:
     """Serve until the program is told to stop."""
     picture = Picture(served.accounts)
-    server = Server(_config(served, picture))
+    server = door(app(picture))
     listening = _listening(served)
     log.info("monitor.listens", at=_address(listening))
     async with asyncio.TaskGroup() as group:
@@ -60,24 +55,6 @@ async def serve(served: Served, connecting: Connecting, log: Log) -> None:
             await serving
         for task in tasks:
             task.cancel()
-
-
-def _config(served: Served, picture: Picture) -> uvicorn.Config:
-    return uvicorn.Config(
-        app(picture),
-        host=served.host,
-        port=served.port,
-        http=Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=1,
-        lifespan="off",
-    )
 
 
 def _listening(served: Served) -> socket.socket:

@@ -23,13 +23,15 @@ export function cut(text, most = 200) {
 }
 
 export const pill = (text, tone) => element("span", { class: `pill ${tone}` }, cut(text));
+// What changes from one thing to another, on one line where that fits.
+export const arrow = (text) => text.replaceAll(" -> ", " → ");
 export const small = (text) => element("span", { class: "small" }, cut(text));
 
 export function seconds(count) {
   if (count === null || count === undefined) return "";
   if (count === 0) return "for ever";
   const units = [["d", 86400], ["h", 3600], ["min", 60]];
-  for (const [unit, size] of units) if (count >= 2 * size) return `${Math.round((count / size) * 10) / 10} ${unit}`;
+  for (const [unit, size] of units) if (count >= 2 * size || count === size) return `${Math.round((count / size) * 10) / 10} ${unit}`;
   return `${Math.round(count * 10) / 10} s`;
 }
 

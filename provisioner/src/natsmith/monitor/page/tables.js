@@ -1,6 +1,6 @@
 // Accounts, buckets, streams, consumers, dead letters and the plan.
 
-import { bytes, cell, counted, cut, element, moment, named, number, pill, row, Rows, seconds, serverNow, small, write } from "./making.js";
+import { arrow, bytes, cell, counted, cut, element, moment, named, number, pill, row, Rows, seconds, serverNow, small, write } from "./making.js";
 
 const place = (id) => document.getElementById(id);
 
@@ -59,12 +59,12 @@ function age(part, each) {
 
 function condition(each) {
   if (each.moving) return pill(each.moving, "careful");
-  if (each.differs.length) return element("span", {}, pill("differs", "bad"), element("ul", { class: "list" }, ...each.differs.map((text) => element("li", {}, cut(`differs: ${text}`)))));
+  if (each.differs.length) return element("span", {}, pill("differs", "bad"), element("ul", { class: "list" }, ...each.differs.map((text) => element("li", {}, cut(arrow(text))))));
   return each.owner ? pill("as the values say", "good") : pill("not provisioned by natsmith", "quiet");
 }
 
 function last(each) {
-  return each.last ? element("span", {}, cut(each.last.what), small(`${moment(each.last.time)} by ${each.last.who}`)) : "";
+  return each.last ? element("span", {}, cut(arrow(each.last.what)), small(moment(each.last.time)), small(`by ${each.last.who}`)) : "";
 }
 
 const several = (state) => state.account.size > 1;
@@ -95,7 +95,7 @@ export function prepare(state) {
       const found = sorted(parts, chosen), wrong = found.filter((each) => each.differs.length).length;
       table.show(found);
       const known = [...state.plan.values()].some((each) => each.plan);
-      tell(id, number(found.length), wrong ? `${number(wrong)} not as the values say` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : known ? "good" : "quiet");
+      tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : known ? "good" : "quiet");
     }
   };
   const consumers = () => {
@@ -129,9 +129,9 @@ function letter(each) {
 
 function change(each) {
   const tone = each.blocked ? "bad" : each.harmless ? "good" : "careful";
-  const title = element("p", {}, pill(each.action, tone), " ", element("strong", {}, cut(`${each.action} ${each.title}`)));
-  const rows = each.rows.filter(Boolean).map((text) => element("li", {}, cut(text, 400)));
-  const fate = each.fate ? element("p", { class: tone }, `Its data: ${cut(each.fate)}`) : null;
+  const title = element("p", {}, pill(each.action, tone), " ", element("strong", {}, cut(each.title)));
+  const rows = each.rows.filter(Boolean).map((text) => element("li", {}, cut(arrow(text), 400)));
+  const fate = each.fate && !each.rows.some((text) => text.includes(each.fate)) ? element("p", { class: tone }, `Its data: ${cut(each.fate)}`) : null;
   const blocked = each.blocked ? element("p", { class: "bad" }, `Blocked: ${cut(each.blocked, 600)}`) : null;
   return element("article", { class: tone }, title, rows.length ? element("ul", {}, ...rows) : null, fate, blocked);
 }

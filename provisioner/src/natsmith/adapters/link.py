@@ -57,8 +57,8 @@ class Link:
         # asyncio's "exception was never retrieved".
         self._pending: dict[str, tuple[str, asyncio.Future[nats.aio.msg.Msg | NatsmithError]]] = {}
         self._broken: NatsmithError | None = None
-        self._heard: dict[str, DecisionNeeded | None] = {}
-        """What is listened to, in lower case, and why that is not allowed."""
+        self._heard: dict[str, str | DecisionNeeded] = {}
+        """What is listened to, by its lower case, or why that is not allowed."""
 
     @property
     def greeting(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Link:
 
     async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:
         """Have *heard* called with every message on *subject*; the answer ends that."""
-        self._heard[subject.lower()] = None
+        self._heard[subject.lower()] = subject
         subscription = await self._client.subscribe(subject, cb=heard)
         try:
             await self.settled()
@@ -147,7 +147,7 @@ class Link:
             await self._end_listening(subject, subscription)
             raise
         refused = self._heard[subject.lower()]
-        if refused:
+        if isinstance(refused, DecisionNeeded):
             await self._end_listening(subject, subscription)
             raise refused
         return lambda: self._end_listening(subject, subscription)
@@ -238,7 +238,7 @@ class Link:
             self._fail(lambda subject: broken)
         elif "for subscription" in violation and denied in self._heard:
             self._heard[denied] = DecisionNeeded(
-                f"{self.who} may not subscribe to {denied} at {self.where}: grant that user subscribe there"
+                f"{self.who} may not subscribe to {self._heard[denied]} at {self.where}: grant that user subscribe there"
             )
         elif "for publish" in violation:
             self._fail(lambda subject: self._forbidden(subject) if subject.lower() == denied else None)

@@ -38,6 +38,7 @@ SHARE = 20
 """Of a large account the reading takes longer: it is at work for one part in so many of the time."""
 
 LONGEST_PAUSE = 60.0
+LACKING_TOLD = 5
 
 GATHER_SECONDS = 0.1
 """An apply announces many changes at once: they are looked at together."""
@@ -122,7 +123,7 @@ class Watching:
             pasts=pasts,
             holder=holder,
             letters=dead,
-            lacking=tuple(dict.fromkeys(lacking)),
+            lacking=_few(lacking),
         )
 
     def _planned(self, observed: Observed, lacking: list[str]) -> Plan | None:
@@ -147,3 +148,10 @@ class Watching:
         if text != self.sight.trouble:
             self._log.warn(f"account {self.sight.account} cannot be read: {text}")
         self.sight = replace(self.sight, trouble=text)
+
+
+def _few(lacking: Sequence[str]) -> tuple[str, ...]:
+    """Return what lacks, each once; of thousands of streams it may be the same."""
+    found = tuple(dict.fromkeys(lacking))
+    more = len(found) - LACKING_TOLD
+    return (*found[:LACKING_TOLD], f"and {more} more of the kind") if more > 0 else found

@@ -15,6 +15,7 @@ print("user", os.getuid())
 print("writable", os.access("/", os.W_OK), os.access(ours, os.W_OK))
 print("makers", [each for each in ("pip", "pip3", "gcc", "cc", "make", "git") if shutil.which(each)])
 print("pip", importlib.util.find_spec("pip"), importlib.util.find_spec("ensurepip"))
+print("page", [each for each in ("starlette", "uvicorn", "prometheus_client") if importlib.util.find_spec(each)])
 print("bytes", sum(each.lstat().st_size for each in ours.rglob("*")))
 sources = [each for each in ours.rglob("site-packages/**/*.py")]
 print("uncompiled", [str(each) for each in sources if not list((each.parent / "__pycache__").glob(each.stem + ".*.pyc"))])
@@ -37,6 +38,7 @@ def test_the_image_holds_what_it_needs_and_no_more(release: Callable[..., Releas
         "writable": "False False",
         "makers": "[]",
         "pip": "None None",
+        "page": "['starlette', 'uvicorn', 'prometheus_client']",
         "uncompiled": "[]",
     } == found
     assert size <= OUR_LAYERS

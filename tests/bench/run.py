@@ -21,7 +21,8 @@ ROOT = HERE.parent.parent
 # Run as a script, it has to find the other tests' modules itself.
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
-from bench.moves import FULL as GIBIBYTE  # noqa: E402  (the path is only known by now)
+from bench.monitor import rows as monitor  # noqa: E402  (the path is only known by now)
+from bench.moves import FULL as GIBIBYTE  # noqa: E402
 from bench.moves import SMALL, WAYS, Moves  # noqa: E402
 from bench.registry import rows as registry  # noqa: E402
 from bench.table import HEAD, Row, aligned, say, seconds  # noqa: E402
@@ -185,7 +186,7 @@ def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description="Speed and memory of natsmith against bare scripts.")
     parser.add_argument("--quick", action="store_true", help="fewer runs, rougher numbers")
-    parser.add_argument("--only", choices=("objects", "moves", "registry"), help="only a part of the rows")
+    parser.add_argument("--only", choices=("objects", "moves", "registry", "monitor"), help="only a part of the rows")
     options = parser.parse_args()
     # A quick look at everything, moves of a few values included, wherever it is called from.
     quick = options.quick or bool(os.environ.get("BENCH_SMALL"))
@@ -196,6 +197,8 @@ def main() -> int:
             found += asyncio.run(moves.rows(say))
         if options.only in (None, "registry"):
             found += asyncio.run(registry(say, small=quick))
+        if options.only in (None, "monitor"):
+            found += asyncio.run(monitor(say, small=quick))
     say("")
     print(aligned([HEAD, *(row.cells for row in found)]))
     if moves.ways:

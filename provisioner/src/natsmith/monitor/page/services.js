@@ -12,13 +12,20 @@ const place = (id) => document.getElementById(id);
 const groups = new Map(); // by account and service, those that are drawn
 let drawn = false;
 
-const isLate = (part, each) => serverNow(part) - each.heartbeat > LATE * each.lives;
+const isLate = (now, each) => now - each.heartbeat > LATE * each.lives;
+
+function lateOf(part, found) {
+  const now = serverNow(part);
+  let late = 0;
+  for (const each of found) late += isLate(now, each);
+  return late;
+}
 
 function heartbeat(part, each) {
   const shown = element("span", {});
   const tick = () => {
-    const late = isLate(part, each);
-    write(shown, `${Math.max(0, serverNow(part) - each.heartbeat).toFixed(0)} s ago${late ? ", stale" : ""}`, late ? "pill careful" : "");
+    const now = serverNow(part), late = isLate(now, each);
+    write(shown, `${Math.max(0, now - each.heartbeat).toFixed(0)} s ago${late ? ", stale" : ""}`, late ? "pill careful" : "");
   };
   return [shown, tick];
 }
@@ -46,8 +53,7 @@ class Group {
   }
 
   fill() {
-    const late = this.found.reduce((count, each) => count + isLate(this.part, each), 0);
-    write(this.words, counted(this.found.length, "instance") + (late ? `, ${number(late)} stale` : ""), late ? "careful" : "quiet");
+    this.count();
     if (!this.whole.open) return;
     if (!this.table) this.begin();
     this.table.show([...this.found].sort((one, other) => (one.id < other.id ? -1 : 1)));
@@ -63,7 +69,11 @@ class Group {
 
   tick() {
     if (this.whole.open) this.table?.tick();
-    const late = this.found.reduce((count, each) => count + isLate(this.part, each), 0);
+    this.count();
+  }
+
+  count() {
+    const late = lateOf(this.part, this.found);
     write(this.words, counted(this.found.length, "instance") + (late ? `, ${number(late)} stale` : ""), late ? "careful" : "quiet");
   }
 }
@@ -84,7 +94,8 @@ export function services(state) {
   let instances = 0, late = 0, heard = false;
   for (const part of state.services.values()) {
     const found = byService(part, looked);
-    for (const each of part.rows.values()) { instances += 1; late += isLate(part, each); }
+    instances += part.rows.size;
+    late += lateOf(part, part.rows.values());
     heard ||= !part.trouble;
     const what = looked ? `${counted(found.length, "service")} found` : `${counted(part.rows.size, "instance")} of ${counted(found.length, "service")} in bucket ${part.bucket}`;
     lines.push(part.trouble ? `${part.account}: ${part.trouble}` : `${part.account}: ${what}`);

@@ -11,7 +11,7 @@ import pytest
 
 from chart import NotRendered, Rendered
 from memory_cluster import Cluster, serving
-from releases import EVERY_HELM, NAMESPACE, Values, laid, rendered
+from releases import EVERY_HELM, NAMESPACE, NKEY, Values, laid, rendered
 
 RUNS = count(1)
 
@@ -202,6 +202,11 @@ def test_what_keeps_data_is_let_through(installed: Installed, before: Values, af
     assert installed.upgraded(after).one("StatefulSet")
 
 
+def monitored(given: Values) -> Values:
+    """Return the default account, with what is given for its monitor's user."""
+    return {"app": {"users": {"app": {}}, "monitor": given}}
+
+
 SECRETS: list[tuple[Values, str]] = [
     ({"credentials": {"existingSecret": "no"}}, "credentials.existingSecret is no, but namespace"),
     (
@@ -209,6 +214,15 @@ SECRETS: list[tuple[Values, str]] = [
         "lacks _SYS.sys.conf, app.provisioner.conf, app.provisioner.password",
     ),
     ({"nats": {"tls": {"existingSecret": "no"}}}, "nats.tls.existingSecret is no, but namespace"),
+    (
+        {"monitor": {"enabled": True}, "accounts": monitored({"existingSecret": "half"})},
+        "accounts.app.monitor.existingSecret is half, but that Secret in namespace messaging lacks "
+        "app.monitor.conf, app.monitor.password: add them",
+    ),
+    (
+        {"monitor": {"enabled": True}, "accounts": monitored({"nkey": NKEY, "seedSecret": {"name": "half"}})},
+        "accounts.app.monitor.seedSecret.name is half, but that Secret in namespace messaging lacks seed: add it",
+    ),
 ]
 
 

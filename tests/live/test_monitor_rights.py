@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from registering import api, connected
 from seeing import Monitor, monitoring
 from waiting import Eventually
 
+ROOT = Path(__file__).parents[2]
 PASSWORD = "pw"
 INBOX = "_INBOX_natsmith"
 ALL = ""
@@ -254,6 +256,17 @@ async def test_the_server_lets_it_hear_nothing_else(embedded: Embedded, subject:
 
     assert f'nats: permissions violation for subscription to "{subject.lower()}"' == await told(refusals)
     await client.close()
+
+
+def test_security_md_says_the_same_rights() -> None:
+    """Who grants them by hand grants what the chart grants."""
+    text = (ROOT / "SECURITY.md").read_text().partition("## The rights that a monitor needs")[2].partition("\n## ")[0]
+    named = {each for each in re.findall(r"`([^` ]+)`", text) if each.startswith("$")}
+    generic = {re.sub("KV_(service_registry|elections)", "KV_<bucket>", each) for each in ALLOWED["publish"]["allow"]}
+
+    assert {*generic, *ALLOWED["subscribe"]["allow"]} - {f"{INBOX}.>", "$JS.API.STREAM.MSG.GET.S_w_dead"} == named - {
+        "$JS.API.STREAM.MSG.GET.*"
+    }
 
 
 async def test_the_server_sends_an_answer_where_a_question_says(embedded: Embedded) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 import sys
 import time
@@ -22,6 +23,7 @@ from bench.registry import BUCKET, spent
 from bench.table import Row, milliseconds
 from bench.timing import clean
 from embedded import nats_server
+from monitor.serving import get
 
 NATSMITH = Path(sys.executable).parent / "natsmith"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -49,6 +51,9 @@ class Seen:
     megabytes: float
     server_cores: float
     watches: int
+    pages: int
+    """How many the monitor says are open."""
+
     frames: tuple[float, ...]
     longest_task: float
 
@@ -74,11 +79,11 @@ async def rows(say: Callable[[str], None], *, small: bool) -> list[Row]:
             for number in range(OPEN):
                 await page.locator("#groups summary").nth(number).click()
             say("one page looks")
-            alone = await window(client, page, pids)
+            alone = await window(client, page, pids, port)
             for _ in range(PAGES - 1):
                 await stack.enter_async_context(reading(port))
             say(f"{PAGES} pages look")
-            many = await window(client, page, pids)
+            many = await window(client, page, pids, port)
             writing.cancel()
             await asyncio.wait({writing})
         await client.close()
@@ -86,7 +91,7 @@ async def rows(say: Callable[[str], None], *, small: bool) -> list[Row]:
         Row(sorted(drawn)[2] * 1000, f"first page with {count:,} instances drawn", 300, "", "", unit=" ms"),
         *told(alone, f"{RATE} changes a second, 1 page"),
         *told(many, f"{RATE} changes a second, {PAGES} pages"),
-        Row(many.watches, f"watches of a bucket, {PAGES} pages", 1, "", f"{alone.watches} for 1 page"),
+        Row(many.watches, f"watches of a bucket, {many.pages} open pages", 1, "", f"{alone.watches} for {alone.pages}"),
     ]
 
 
@@ -120,7 +125,7 @@ async def keep_writing(client: Client, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def window(client: Client, page: Page, pids: tuple[int, int]) -> Seen:
+async def window(client: Client, page: Page, pids: tuple[int, int], port: int) -> Seen:
     """Look for a while."""
     await page.evaluate("window.told.frames.length = window.told.tasks.length = 0")
     before, began = [spent(pid) for pid in pids], time.monotonic()
@@ -134,6 +139,7 @@ async def window(client: Client, page: Page, pids: tuple[int, int]) -> Seen:
         server_cores=cores[1],
         megabytes=peak(pids[0]),
         watches=info["state"]["consumer_count"],
+        pages=int(re.findall(r"^natsmith_monitor_pages (\d+)", (await get(port, "/metrics")).body.decode(), re.M)[0]),
         frames=tuple(found["frames"]),
         longest_task=max(found["tasks"], default=0),
     )
@@ -190,7 +196,7 @@ async def opened() -> AsyncIterator[Page]:
 async def reading(port: int) -> AsyncIterator[None]:
     """Read the events as a page does, for a block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     async def read() -> None:
         with contextlib.suppress(OSError):

@@ -30,9 +30,9 @@ class Answer:
 
 
 @asynccontextmanager
-async def serving(picture: Picture) -> AsyncIterator[int]:
+async def serving(picture: Picture, *, local: bool = False) -> AsyncIterator[int]:
     """Serve *picture* for a block; gives the port."""
-    server = door(app(picture))
+    server = door(app(picture, local=local))
     listening = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     task = asyncio.create_task(server.serve([listening]))
     try:
@@ -43,10 +43,10 @@ async def serving(picture: Picture) -> AsyncIterator[int]:
         await task
 
 
-async def get(port: int, path: str, method: str = "GET") -> Answer:
+async def get(port: int, path: str, method: str = "GET", host: str = "localhost") -> Answer:
     """Ask for one thing."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     async with asyncio.timeout(10):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()

@@ -94,6 +94,16 @@ async def test_nothing_can_be_changed() -> None:
             assert 405 == (await get(port, "/api/plan", method)).status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8280", 200), ("127.0.0.1:8280", 200), ("[::1]:8280", 200), ("evil.example:8280", 421), ("", 421)],
+)
+async def test_on_this_machine_only_this_machine_is_answered(host: str, status: int) -> None:
+    """A page from elsewhere that gives its own name our address reads nothing."""
+    async with serving(picture(), local=True) as port:
+        assert status == (await get(port, "/api/buckets", host=host)).status
+
+
 def test_other_verbs_do_not_pay_for_it() -> None:
     """What serves a page is loaded by the verb `monitor` alone."""
     code = "import sys, natsmith.cli, natsmith.cli.commands; print([each for each in sys.modules if each in "

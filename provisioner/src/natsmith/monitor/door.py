@@ -103,6 +103,7 @@ def door(app: ASGIApp) -> Server:
             http=Protocol,
             ws="none",
             log_config=None,
+            log_level="error",  # what others send wrong is theirs
             access_log=False,
             server_header=False,
             proxy_headers=False,

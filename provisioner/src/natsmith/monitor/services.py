@@ -61,6 +61,8 @@ class Services:
         """What of the elections may not be asked, if so."""
 
         hub.source(self._part, self._everything)
+        for each in self._everything():  # who looks knows what was before this connection
+            hub.tell(self._part, each)
 
     async def run(self) -> None:
         """Watch until the program ends."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 
 from natsmith.adapters.jetstream import JetStream
 from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
 from natsmith.model.desired import Desired
-from natsmith.monitor.door import BACKLOG, door
+from natsmith.monitor.door import BACKLOG, Server, door
 from natsmith.monitor.picture import Picture
 from natsmith.monitor.services import Services
 from natsmith.monitor.watching import Watching
-from natsmith.monitor.web import app
+from natsmith.monitor.web import app, is_local
 
 Connecting = Callable[[str], AbstractAsyncContextManager[JetStream]]
 
@@ -41,9 +42,16 @@ class Served:
 async def serve(served: Served, connecting: Connecting, log: Log) -> None:
     """Serve until the program is told to stop."""
     picture = Picture(served.accounts)
-    server = door(app(picture))
+    server = door(app(picture, local=is_local(served.host)))
     listening = _listening(served)
     log.info("monitor.listens", at=_address(listening))
+    with _logging(log):
+        await _run(served, picture, server, listening, connecting, log)
+
+
+async def _run(
+    served: Served, picture: Picture, server: Server, listening: socket.socket, connecting: Connecting, log: Log
+) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_account(served, account, picture, connecting, log)) for account in served.accounts]
         serving = asyncio.create_task(server.serve([listening]))
@@ -55,6 +63,29 @@ async def serve(served: Served, connecting: Connecting, log: Log) -> None:
             await serving
         for task in tasks:
             task.cancel()
+
+
+@contextmanager
+def _logging(log: Log) -> Iterator[None]:
+    """Say what the libraries log as we say things, for a block."""
+    handler = _Telling(log)
+    loggers = [logging.getLogger(name) for name in ("natsmith.registry", "uvicorn.error")]
+    for each in loggers:
+        each.addHandler(handler)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+
+
+class _Telling(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.warn(self.format(record))
 
 
 def _listening(served: Served) -> socket.socket:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 
@@ -62,8 +64,34 @@ class Headers:
         await self._app(scope, receive, with_headers)
 
 
-def app(picture: Picture) -> Starlette:
-    """Return what answers."""
+class Local:
+    """Answers only who asks for this machine: a page from elsewhere may give its own name our address, and read along."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        asked = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        if is_local(re.sub(r":\d+$", "", asked).strip("[]")):
+            await self._app(scope, receive, send)
+            return
+        told = (
+            f"this monitor answers for localhost only, not for {asked[:100]!r}: listen on another address with --listen"
+        )
+        await PlainTextResponse(told, 421)(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Return whether a name or an address is this machine for itself alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def app(picture: Picture, *, local: bool = False) -> Starlette:
+    """Return what answers, with *local* only for this machine."""
     registry = CollectorRegistry()
     registry.register(Metrics(picture))
     ProcessCollector(registry=registry)  # what the monitor itself takes
@@ -98,7 +126,7 @@ def app(picture: Picture) -> Starlette:
         Route("/healthz", healthy),
         Route("/readyz", ready),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Headers)])
+    return Starlette(routes=routes, middleware=[Middleware(Headers), *([Middleware(Local)] if local else [])])
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]

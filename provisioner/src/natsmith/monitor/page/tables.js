@@ -6,11 +6,19 @@ const place = (id) => document.getElementById(id);
 
 // -- What stands above
 
+// What is said already stays as it is: a screen reader would say it again.
+function say(where, lines) {
+  const said = JSON.stringify(lines);
+  if (where.dataset.said === said) return;
+  where.dataset.said = said;
+  where.replaceChildren(...lines.map(([options, text]) => element("p", options, text)));
+}
+
 export function accounts(state) {
-  const shown = [];
+  const wrong = [], shown = [];
   for (const each of state.account.values()) {
-    if (each.trouble) shown.push(element("p", { class: "banner", role: "alert" }, `Account ${cut(each.account)} cannot be read: ${cut(each.trouble, 600)}. What is shown is from before.`));
-    for (const lack of each.lacking) shown.push(element("p", { class: "banner careful" }, `Account ${cut(each.account)}: ${cut(lack, 600)}`));
+    if (each.trouble) wrong.push([{ class: "banner", role: "alert" }, `Account ${cut(each.account)} cannot be read: ${cut(each.trouble, 600)}. What is shown is from before.`]);
+    for (const lack of each.lacking) wrong.push([{ class: "banner careful" }, `Account ${cut(each.account)}: ${cut(lack, 600)}`]);
     const words = [`Account ${each.account}`];
     if (each.server) words.push(`nats-server ${each.server}`);
     for (const what of ["storage", "memory"]) {
@@ -19,9 +27,10 @@ export function accounts(state) {
     }
     if (each.lockedBy) words.push(`locked by ${each.lockedBy}`);
     if (each.last) words.push(`last run ${moment(each.last.time)} by ${each.last.who}: ${each.last.result}`);
-    shown.push(element("p", { class: "account" }, cut(words.join(" · "), 600)));
+    shown.push([{ class: "account" }, cut(words.join(" · "), 600)]);
   }
-  place("accounts").replaceChildren(...shown);
+  say(place("wrong"), wrong);
+  say(place("accounts"), shown);
 }
 
 function tile(id, label, href) {

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import chart
-from installed import Installed, arguments
+from installed import Installed, arguments, credentials
 from seeing import Monitor, monitoring
 from waiting import Eventually
 
@@ -21,7 +21,7 @@ def pod_of(release: Installed) -> tuple[list[str], dict[str, str]]:
     """Lay out what the monitor's pod sees, and return its arguments and environment on this machine."""
     pod = release.rendered.one("Deployment", "-monitor")["spec"]["template"]["spec"]
     home = release.home / "monitor"
-    chart.lay_out(release.rendered, pod, home)
+    chart.lay_out(release.rendered, pod, home, release.others)
     directory = home / "etc/natsmith"
     said = yaml.safe_load((directory / "monitor.yaml").read_text())
     (directory / "monitor.yaml").write_text(yaml.safe_dump({**said, "server": release.url}))
@@ -33,9 +33,15 @@ def pod_of(release: Installed) -> tuple[list[str], dict[str, str]]:
     return [*words[:place], *words[place + 2 :]], found
 
 
-@pytest.fixture
-def running(install: Callable[..., Installed]) -> Installed:
-    return install(VALUES)
+@pytest.fixture(params=["generated passwords", "natsmith credentials"])
+def running(request: pytest.FixtureRequest, install: Callable[..., Installed], tmp_path: Path) -> Installed:
+    """Run the release's server, with passwords from either place."""
+    if request.param == "generated passwords":
+        return install(VALUES)
+    overlay = tmp_path / "overlay.yaml"
+    given = yaml.safe_load(VALUES.read_text())
+    overlay.write_text(yaml.safe_dump({**given, "credentials": {"existingSecret": "users"}}))
+    return install(overlay, others=[credentials(overlay, name="users", release="dev")])
 
 
 @pytest.fixture

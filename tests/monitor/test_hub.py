@@ -110,3 +110,14 @@ async def test_a_hub_that_closes_lets_everybody_go() -> None:
     assert [": goodbye\n\n"] == await waiting
     with pytest.raises(StopAsyncIteration):
         await anext(reader)
+
+
+async def test_who_comes_late_is_told_the_time_as_it_is_then() -> None:
+    """What it is told may have been put together a while ago."""
+    hub = Hub()
+    hub.source("services:app", lambda: iter(["as it was"]))
+    times = iter([1, 2])
+    hub.clock("services:app", lambda: next(times))
+
+    first, second = (await told(hub.read(), 3))[2], (await told(hub.read(), 3))[2]
+    assert ("event: clock\ndata: 1\n\n", "event: clock\ndata: 2\n\n") == (first, second)

@@ -35,6 +35,7 @@ class Hub:
         self._made: dict[str, Sequence[bytes]] = {}
         """What the sources told last, until something new is told of theirs."""
 
+        self._clocks: dict[str, Callable[[], Json]] = {}
         self._readers: set[Reader] = set()
         self._closed = False
 
@@ -72,6 +73,10 @@ class Hub:
         self._sources[part] = values
         self._made.pop(part, None)
 
+    def clock(self, part: str, told: Callable[[], Json]) -> None:
+        """Have who comes told what the server's clock shows at that moment: ages are counted from there."""
+        self._clocks[part] = told
+
     def close(self) -> None:
         """Let every reader's connection end."""
         self._closed = True
@@ -90,6 +95,8 @@ class Hub:
                 reader.forget()
                 for event in self._everything():
                     yield event
+                for told in tuple(self._clocks.values()):
+                    yield _event("clock", told())
                 async for event in reader.events():
                     yield event
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 
+from natsmith.clock import clock
 from natsmith.model.units import Json
 from natsmith.monitor.hub import Hub
 from natsmith.monitor.services import Services
@@ -35,8 +36,11 @@ class Picture:
         self.sights[name] = sight
         if sight.observed and not sight.trouble:
             self.tally.count(name, sight.observed)
-        rows, about = _objects(sight)["objects"], {"account": name, "now": as_page.now(sight.observed)}
+        rows, now = _objects(sight)["objects"], as_page.now(sight.observed)
+        about = {"account": name, "now": now}
         self.hub.put_rows(f"objects:{name}", {each["key"]: _lasting(each) for each in rows}, about)
+        told = {"account": name, "of": "objects"}
+        self.hub.clock(f"objects:{name}", lambda: {**told, "now": now and now + clock() - sight.at})
         consumers = _consumers(sight)
         table = {each["key"]: each for each in consumers["consumers"]}
         self.hub.put_rows(f"consumers:{name}", table, {"account": name})

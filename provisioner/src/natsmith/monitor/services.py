@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from nats.aio.client import Client
 
@@ -61,8 +61,13 @@ class Services:
         """What of the elections may not be asked, if so."""
 
         hub.source(self._part, self._everything)
+        hub.clock(self._part, lambda: {"account": account, "of": "services", "now": self._line.now()})
         for each in self._everything():  # who looks knows what was before this connection
             hub.tell(self._part, each)
+
+    def listen(self, back: Callable[[], None], lost: Callable[[], None]) -> None:
+        """Call *lost* when the connection is gone, and *back* when it stands again."""
+        self._line.listen(lambda _: back(), lost)
 
     async def run(self) -> None:
         """Watch until the program ends."""

@@ -120,6 +120,7 @@ async def _account(served: Served, account: str, picture: Picture, connecting: C
                     values=served.values,
                 )
                 picture.services[account] = services
+                services.listen(watching.back, watching.lost)
                 group.create_task(watching.run())
                 group.create_task(services.run())
         except* NatsmithError as errors:

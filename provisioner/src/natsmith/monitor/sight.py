@@ -32,7 +32,7 @@ class Sight:
 
     account: str
     at: float = 0.0
-    """When it was read: seconds since 1970 by our own clock."""
+    """When it was read, by our own ``clock``."""
 
     trouble: str = ""
     """Why it could not be read since; what is here is then from before."""

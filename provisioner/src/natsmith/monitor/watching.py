@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -34,10 +33,10 @@ TOLD = (
 POLL_SECONDS = 2.0
 """What is not announced, such as how many entries there are, is asked for as often."""
 
-SHARE = 20
+SHARE = 10
 """Of a large account the reading takes longer: it is at work for one part in so many of the time."""
 
-LONGEST_PAUSE = 60.0
+LONGEST_PAUSE = 30.0
 LACKING_TOLD = 5
 
 GATHER_SECONDS = 0.1
@@ -64,12 +63,26 @@ class Watching:
 
         self.sight = Sight(account=account, trouble="it was not read yet")
         self._told = asyncio.Event()
+        self._up = asyncio.Event()
+        self._up.set()
+
+    def lost(self) -> None:
+        """Know that the connection is gone: it is said at once, and looked again when it is back."""
+        self._up.clear()
+        self._trouble(f"the connection to {self._server.link.where} is lost, and tried again until it is back")
+        self._changed(self.sight)
+
+    def back(self) -> None:
+        """Know that the connection stands again."""
+        self._up.set()
+        self._told.set()
 
     async def run(self) -> None:
         """Look until the program ends."""
         async with contextlib.AsyncExitStack() as stack:
             await self._listen(stack)
             while True:
+                await self._up.wait()
                 began = clock()
                 await self._look()
                 self._changed(self.sight)
@@ -115,7 +128,7 @@ class Watching:
             self._log.info("monitor.reads", account=account, server=observed.version)
         self.sight = Sight(
             account=account,
-            at=time.time(),
+            at=clock(),
             server=observed.version,
             max_payload=self._server.link.greeting.get("max_payload", 0),
             observed=observed,

@@ -66,7 +66,10 @@ function letters(told) {
   draw("letters");
 }
 
-const hearing = { objects: rows("objects"), consumers: rows("consumers"), services, letters };
+// When a page comes, what it is told may have been put together a while ago.
+const clock = (told) => part(state[told.of], told);
+
+const hearing = { clock, objects: rows("objects"), consumers: rows("consumers"), services, letters };
 for (const kind of ["account", "plan"]) hearing[kind] = (told) => { state[kind].set(told.account, told); draw(kind); };
 
 const line = document.getElementById("line");

@@ -99,3 +99,13 @@ def test_limits_are_shown_with_what_is_used() -> None:
     seen = replace(observed({}, limits=Limits(storage=10)), storage=7, all_streams=3)
 
     assert ([7, 10], [3, -1]) == (as_page.limits(seen)["storage"], as_page.limits(seen)["streams"])
+
+
+def test_a_long_plan_is_cut_where_that_is_asked_for() -> None:
+    """And still says how many changes there are."""
+    made = plan(
+        desired({"buckets": {f"b{number}": {} for number in range(9)}}), observed({}), account="app", owner="local"
+    )
+    shown = as_page.changes(made, most=2)
+
+    assert (2, 9, 0) == (len(shown["changes"]), shown["count"], shown["blocked"])

@@ -170,5 +170,5 @@ def _services() -> Json:
 
 def _plan() -> Json:
     change = _map(action=TEXT, title=TEXT, fate=TEXT, harmless=TRUTH, blocked=TEXT, rows=_list(TEXT))
-    plan = _map(digest=TEXT, unchanged=COUNT, changes=_list(change), warnings=_list(TEXT))
+    plan = _map(digest=TEXT, unchanged=COUNT, count=COUNT, blocked=COUNT, changes=_list(change), warnings=_list(TEXT))
     return _map(account=TEXT, plan=_maybe(plan))

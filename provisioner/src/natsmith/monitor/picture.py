@@ -14,6 +14,8 @@ from natsmith.monitor.tally import Tally
 from natsmith.views import as_page
 
 VERSION = 1
+CHANGES_SHOWN = 200
+"""More than a person reads on a page, which tells how many there are."""
 
 
 class Picture:
@@ -46,7 +48,7 @@ class Picture:
         self.hub.put_rows(f"consumers:{name}", table, {"account": name})
         self.hub.put(f"letters:{name}", {"account": name, "letters": consumers["letters"]})
         self.hub.put(f"account:{name}", _account(sight))
-        self.hub.put(f"plan:{name}", _plan(sight))
+        self.hub.put(f"plan:{name}", _plan(sight, most=CHANGES_SHOWN))
 
     def lost(self, account: str, why: str) -> None:
         """Know that an account cannot be reached; what was seen of it stays."""
@@ -100,5 +102,5 @@ def _consumers(sight: Sight) -> dict[str, Json]:
     return {"account": sight.account, "consumers": rows, "letters": [asdict(each) for each in sight.letters]}
 
 
-def _plan(sight: Sight) -> dict[str, Json]:
-    return {"account": sight.account, "plan": as_page.changes(sight.plan) if sight.plan else None}
+def _plan(sight: Sight, *, most: int | None = None) -> dict[str, Json]:
+    return {"account": sight.account, "plan": as_page.changes(sight.plan, most=most) if sight.plan else None}

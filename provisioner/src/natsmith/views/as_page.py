@@ -12,6 +12,9 @@ from natsmith.model.resources import BUCKET, CONSUMER, STREAM
 from natsmith.model.units import Json, parse_time
 from natsmith.views import text
 
+LONGEST = 300
+"""Characters of what a run said of an object."""
+
 
 def objects(observed: Observed, plan: Plan | None, pasts: Sequence[Past]) -> list[dict[str, Json]]:
     """Return buckets, streams and object stores, by name."""
@@ -43,11 +46,13 @@ def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
     return sorted(rows, key=lambda row: (row["stream"], row["name"]))
 
 
-def changes(plan: Plan) -> dict[str, Json]:
-    """Return what the plan says, a sentence each."""
+def changes(plan: Plan, *, most: int | None = None) -> dict[str, Json]:
+    """Return what the plan says, a sentence each; of its changes *most*, if that is given."""
     return {
         "digest": plan.digest,
         "unchanged": plan.unchanged,
+        "count": len(plan.changes) + len(plan.told),
+        "blocked": len(plan.blocked),
         "changes": [
             {
                 "action": each.action,
@@ -59,7 +64,7 @@ def changes(plan: Plan) -> dict[str, Json]:
                     "; ".join(cell for cell in row.cells[row.lead :] if cell) for row in text.change_rows(plan, each)
                 ],
             }
-            for each in (*plan.changes, *plan.told)
+            for each in (*plan.changes, *plan.told)[:most]
         ],
         "warnings": list(plan.warnings),
     }
@@ -167,5 +172,6 @@ def _last(found: Found, pasts: Sequence[Past]) -> dict[str, Json] | None:
     for past in pasts:
         for row in past.rows:
             if f"{words}:" in f" {row}" or f" {row}".endswith(words):
-                return {"time": past.time, "who": past.who, "owner": past.owner, "what": row}
+                said = {"time": past.time, "who": past.who, "owner": past.owner, "what": row}
+                return {key: words[:LONGEST] for key, words in said.items()}  # others could write there
     return None

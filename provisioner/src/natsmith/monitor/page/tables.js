@@ -145,8 +145,6 @@ function change(each) {
   return element("article", { class: tone }, title, rows.length ? element("ul", {}, ...rows) : null, fate, blocked);
 }
 
-const CHANGES = 200; // more than a person reads; the last line says how many there are
-
 export function plan(state) {
   const shown = [];
   let changes = 0, blocked = 0, known = false;
@@ -155,11 +153,11 @@ export function plan(state) {
     if (!part.plan) { shown.push(element("p", { class: "quiet" }, `Account ${account}: there is no plan.`)); continue; }
     known = true;
     const found = part.plan.changes;
-    changes += found.length;
-    blocked += found.filter((each) => each.blocked).length;
+    changes += part.plan.count;
+    blocked += part.plan.blocked;
     if (!found.length) shown.push(element("p", { class: "good" }, `Account ${account}: everything is as the values say, ${counted(part.plan.unchanged, "object")}.`));
-    else shown.push(element("p", { class: "quiet" }, `Account ${account}: ${counted(found.length, "change")}, ${number(part.plan.unchanged)} unchanged.`), ...found.slice(0, CHANGES).map(change));
-    if (found.length > CHANGES) shown.push(element("p", { class: "quiet" }, `And ${number(found.length - CHANGES)} more: natsmith plan shows them all.`));
+    else shown.push(element("p", { class: "quiet" }, `Account ${account}: ${counted(part.plan.count, "change")}, ${number(part.plan.unchanged)} unchanged.`), ...found.map(change));
+    if (part.plan.count > found.length) shown.push(element("p", { class: "quiet" }, `And ${number(part.plan.count - found.length)} more: natsmith plan shows them all.`));
     for (const warning of part.plan.warnings) shown.push(element("p", { class: "careful" }, cut(warning, 400)));
   }
   place("changes").replaceChildren(...shown);

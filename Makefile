@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up unit live test browser lint format generate lock image e2e kind bench chaos elections clean
+.PHONY: help setup demo up unit live test browser alerts lint format generate lock image e2e kind bench chaos elections clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ up: $(VENV)/.done ## The same server and its page for your own work, until Ctrl-
 	@$(BIN)/python demo/up.py $(VALUES) $(PORT) $(MONITOR) "" $(PAGE)
 
 unit: $(VENV)/.done ## The tests that need no server; the chart's, with every Helm that is here
-	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench --ignore=tests/browser -n auto
+	$(PYTEST) tests --ignore=tests/live --ignore=tests/e2e --ignore=tests/bench --ignore=tests/browser --ignore=tests/alerts -n auto
 
 live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 	$(PYTEST) tests/live -n 4
@@ -58,6 +58,9 @@ tests/browser/node_modules/.done: tests/browser/package-lock.json
 PICTURES ?=
 browser: $(VENV)/.done tests/browser/node_modules/.done ## The page in a real browser; PICTURES=1 renews docs/pictures
 	PICTURES=$(PICTURES) $(PYTEST) tests/browser -n 2
+
+alerts: $(VENV)/.done ## The alert rules, judged by promtool; Go builds it once where it is not on PATH
+	$(PYTEST) tests/alerts -n 2
 
 lint: $(VENV)/.done ## Types, style and the rules of who may import whom
 	cd provisioner && ../$(BIN)/ruff check src ../tests ../demo ../charts && ../$(BIN)/ruff format --check src ../tests ../demo ../charts

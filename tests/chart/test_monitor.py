@@ -391,6 +391,27 @@ def test_the_notes_say_how_to_see_it(tmp_path: Path, helm: Path) -> None:
     assert "monitor" not in none
 
 
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (EXTERNAL, "The monitor logs in as provisioner.connection says, with a user who may write: "),
+        (
+            {"monitor": {"service": {"type": "LoadBalancer"}}},
+            "monitor.service.type is LoadBalancer: whoever reaches it ",
+        ),
+    ],
+    ids=["a server of someone else", "open"],
+)
+def test_what_one_should_know_is_said(tmp_path: Path, values: Values, expected: str, helm: Path) -> None:
+    """That it could write, or be seen; and nothing where it is as it should be."""
+    with serving(tmp_path) as cluster:
+        told, usual = notes(cluster, helm, laid(values, monitor())), notes(cluster, helm, monitor())
+
+    assert f"WARNING: {expected}" in told
+    assert expected not in usual
+
+
 def test_every_file_of_the_monitor_is_rendered() -> None:
     """No template of it is left out of what the other suites look at."""
     templates = {each.name for each in (CHART / "templates").glob("monitor-*.yaml")} | {"nats-podmonitor.yaml"}

@@ -6,6 +6,12 @@
 buckets.{{ $name }} keeps {{ $body.history }} values per key and allows keys a time to live of their own: when such a newest value expires, an older one shows again. Let its entries expire by ttlSeconds alone.
 {{- end }}
 {{- end }}
+{{- if and .Values.monitor.enabled (not .Values.nats.enabled) }}
+The monitor logs in as provisioner.connection says, with a user who may write: it does not, but only a user of its own could not. Give it a release of its own, with provisioner.mode none and the rights in SECURITY.md.
+{{- end }}
+{{- if and .Values.monitor.enabled (ne .Values.monitor.service.type "ClusterIP") }}
+monitor.service.type is {{ .Values.monitor.service.type }}: whoever reaches it sees the page, which has no login. Put one in front: docs/monitor-access.md.
+{{- end }}
 {{- if and (eq .Values.provisioner.mode "hook") (ge (int .Values.provisioner.deadlineSeconds) 300) }}
 provisioner.deadlineSeconds is {{ .Values.provisioner.deadlineSeconds }}: give Helm a longer --timeout than that, or the reason of a failure is lost.
 {{- end }}

@@ -159,7 +159,8 @@ def _services() -> Json:
     return _map(
         account=TEXT,
         bucket=TEXT,
-        trouble=TEXT,
+        trouble={"type": "string", "description": "why the registry's bucket is not heard just now"},
+        lacking={"type": "string", "description": "what may not be asked of the elections"},
         now=NUMBER,
         instances=_list(instance),
         unread=_list(_map(key=TEXT, why=TEXT)),

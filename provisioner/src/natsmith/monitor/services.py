@@ -16,7 +16,7 @@ from natsmith.monitor.hub import Hub, tabled
 from natsmith.registry.changes import Kind
 from natsmith.registry.entry import DEFAULT_TTL, Instance
 from natsmith.registry.feed import Feed
-from natsmith.registry.line import Line
+from natsmith.registry.line import Line, NoBucket
 from natsmith.registry.view import View
 
 LATE = 0.7
@@ -221,7 +221,8 @@ class Services:
             except NatsmithError as error:
                 await feed.close()
                 # Most accounts have no such bucket, of which nothing is to be said; what may not be asked is missing.
-                self._lacking = str(error) if isinstance(error, DecisionNeeded) else ""
+                forbidden = isinstance(error, DecisionNeeded) and not isinstance(error, NoBucket)
+                self._lacking = str(error) if forbidden else ""
                 await asyncio.sleep(AGAIN_SECONDS)  # as above
                 continue
             self._lacking = ""

@@ -44,7 +44,7 @@ function rows(kind) {
 
 function services(told) {
   const known = part(state.services, told);
-  for (const name of ["account", "bucket", "trouble", "unread", "leaders"]) if (name in told) known[name] = told[name];
+  for (const name of ["account", "bucket", "trouble", "lacking", "unread", "leaders"]) if (name in told) known[name] = told[name];
   if (told.anew) { known.rows.clear(); known.gone = []; }
   for (const each of told.anew ? [] : told.gone) known.rows.delete(each.key);
   const went = told.gone.map((each) => ({ ...each, part: known, key: `${told.account}/${each.key}/${each.at}` }));
@@ -54,7 +54,7 @@ function services(told) {
     const each = known.rows.get(key);
     if (each) each.heartbeat = heartbeat;
   }
-  if (told.anew || told.changed.length || told.gone.length || "trouble" in told || "unread" in told) draw("services");
+  if (told.anew || told.changed.length || told.gone.length || "trouble" in told || "lacking" in told || "unread" in told) draw("services");
   if (told.anew || told.gone.length) draw("gone");
   if ("leaders" in told) draw("leaders");
 }

@@ -99,6 +99,7 @@ export function services(state) {
     heard ||= !part.trouble;
     const what = looked ? `${counted(found.length, "service")} found` : `${counted(part.rows.size, "instance")} of ${counted(found.length, "service")} in bucket ${part.bucket}`;
     lines.push(part.trouble ? `${part.account}: ${part.trouble}` : `${part.account}: ${what}`);
+    if (part.lacking) lines.push(part.lacking);
     for (const [service, each] of found.slice(0, GROUPS)) wanted.set(JSON.stringify([part.account, service]), [part, service, each]);
     if (found.length > GROUPS) lines.push(`the first ${GROUPS} are shown`);
   }

@@ -1,0 +1,51 @@
+"""The monitor's API on a real server: every document is what OpenAPI says, with something in each part of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import nats
+from jsonschema import Draft202012Validator
+
+from browser.watched import VALUES, Watched, changed
+from embedded import nats_server
+from monitor.serving import get
+from natsmith.registry import Registry
+from waiting import eventually
+
+
+async def test_the_answers_are_what_the_document_says(tmp_path: Path) -> None:
+    """Instances, leaders, who went, a dead letter with its value, a run, and a plan that has something to do."""
+    with nats_server() as server:
+        here = Watched(server, tmp_path)
+        await here.apply()
+        await here.watch("--show-values", values=changed(VALUES, ["buckets", "sessions", "ttlSeconds"], 60))
+        client = await nats.connect(server.url)
+        await client.publish("$KV.service_registry.odd.one", b"not JSON")
+        stream = client.jetstream()
+        await stream.publish("messages.one", b"a letter")
+        worker = await stream.pull_subscribe_bind("workers", "MESSAGES")
+        (message,) = await worker.fetch(1)
+        await message.term()
+        async with Registry(client) as registry, registry.leadership("scheduler", id="me"):
+            async with registry.instance("payments", id="old"):
+                await eventually(partial(_holds, here, "services", "payments"), within=20)
+            async with registry.instance("payments", id="one", metadata={"port": 1}):
+                for part, text in (("services", '"old"'), ("services", '"me"'), ("services", "odd.one")):
+                    await eventually(partial(_holds, here, part, text), within=20)
+                await eventually(partial(_holds, here, "consumers", "a letter"), within=20)
+                await eventually(partial(_holds, here, "plan", "ttlSeconds"), within=20)
+
+                document = (await get(here.port, "/api/openapi.json")).json
+                for path, said in document["paths"].items():
+                    content = said["get"]["responses"]["200"]["content"]
+                    if "application/json" in content:
+                        answer = (await get(here.port, path)).json
+                        Draft202012Validator(content["application/json"]["schema"]).validate(answer)
+        await client.close()
+        assert 0 == await here.stop()
+
+
+async def _holds(here: Watched, part: str, text: str) -> bool:
+    return text in (await get(here.port, f"/api/{part}")).body.decode()

@@ -40,6 +40,7 @@ def up(home: Path) -> Iterator[tuple[str, str]]:
             told += line
         found = re.search(r'NATS_URL=(\S+) NATS_USER=app NATS_PASSWORD="\$\(cat (\S+)\)"', told)
         assert found
+        assert re.search(r"^Its page: http://127\.0\.0\.1:\d+/$", told, re.MULTILINE)
         try:
             yield found[1], (ROOT / found[2]).read_text()
         finally:

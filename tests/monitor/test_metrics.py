@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -117,3 +119,12 @@ def test_a_run_that_nobody_can_read_is_left_out() -> None:
     strange = replace(seen, pasts=[replace(seen.pasts[0], time="yesterday")])
 
     assert [] == [key for key in told(picture(strange)) if key[0] == "last_run_timestamp_seconds"]
+
+
+def test_the_page_of_the_docs_names_every_metric() -> None:
+    """And none that is not there."""
+    families = Metrics(picture()).collect()
+    told = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
+    page = Path(__file__).parents[2] / "docs" / "monitor.md"
+
+    assert told == set(re.findall(r"`(natsmith_\w+)`", page.read_text()))

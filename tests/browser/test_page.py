@@ -180,6 +180,8 @@ async def test_without_a_server_the_page_says_what_is_missing(watched: Watched, 
 
     await page.goto(watched.url)
     await expect(page.locator(".banner")).to_contain_text("connection refused")
+    await expect(page.locator("#buckets")).to_contain_text("Nothing was read yet.")
+    await expect(page.locator("#tile-letters")).to_contain_text("not read yet")
     watched.server.start()
 
     await expect(page.locator("#plan")).to_contain_text("create bucket sessions", timeout=15000)

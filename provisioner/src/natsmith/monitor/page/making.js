@@ -85,13 +85,15 @@ export class Rows {
     this.most = SHOWN;
     this.more = element("button", { type: "button", hidden: "" });
     this.more.addEventListener("click", () => { this.most += SHOWN; this.show(this.items); });
+    this.words = nothing;
     this.nothing = row([element("td", { colspan: this.titles.length, role: "cell", class: "quiet" }, nothing)]);
     table.parentNode.append(this.more);
     this.show([]);
   }
 
-  show(items) {
+  show(items, known = true) {
     this.items = items;
+    write(this.nothing.cells[0], known ? this.words : "Nothing was read yet.");
     const wanted = items.slice(0, this.most);
     const kept = new Set(wanted.map((each) => each.key));
     for (const [key, made] of this.known) if (!kept.has(key)) { made.remove(); this.known.delete(key); }

@@ -18,7 +18,7 @@ function draw(...parts) {
 
 const tables = prepare(state);
 const registered = prepareServices(state, () => draw("services"));
-const drawing = { ...tables, ...registered, account: () => { accounts(state); tables.objects(); tables.consumers(); }, plan: () => { plan(state); tables.objects(); } };
+const drawing = { ...tables, ...registered, account: () => { accounts(state); tables.objects(); tables.consumers(); tables.letters(); plan(state); }, plan: () => { plan(state); tables.objects(); } };
 
 // Ages go on though nobody tells anything.
 setInterval(() => { if (!document.hidden) { tables.tick(); registered.tick(); } }, 1000);

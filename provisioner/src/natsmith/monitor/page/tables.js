@@ -17,7 +17,7 @@ function say(where, lines) {
 export function accounts(state) {
   const wrong = [], shown = [];
   for (const each of state.account.values()) {
-    if (each.trouble) wrong.push([{ class: "banner", role: "alert" }, `Account ${cut(each.account)} cannot be read: ${cut(each.trouble, 600)}. What is shown is from before.`]);
+    if (each.trouble) wrong.push([{ class: "banner", role: "alert" }, `Account ${cut(each.account)} cannot be read: ${cut(each.trouble, 600)}.${each.server ? " What is shown is from before." : ""}`]);
     for (const lack of each.lacking) wrong.push([{ class: "banner careful" }, `Account ${cut(each.account)}: ${cut(lack, 600)}`]);
     const words = [`Account ${each.account}`];
     if (each.server) words.push(`nats-server ${each.server}`);
@@ -34,7 +34,7 @@ export function accounts(state) {
 }
 
 function tile(id, label, href) {
-  const link = element("a", { href, id: `tile-${id}` }, element("span", { class: "label" }, label), element("span", { class: "count" }, "–"), element("span", { class: "state quiet" }, "…"));
+  const link = element("a", { href, id: `tile-${id}` }, element("span", { class: "label" }, label), element("span", { class: "count" }, "–"), element("span", { class: "state quiet" }, "not read yet"));
   place("tiles").append(element("li", {}, link));
 }
 
@@ -76,6 +76,10 @@ function last(each) {
   return each.last ? element("span", {}, cut(arrow(each.last.what)), small(moment(each.last.time)), small(`by ${each.last.who}`)) : "";
 }
 
+// Whether any account was read: nothing seen is not the same as nothing there.
+const isRead = (state) => [...state.account.values()].some((each) => each.server);
+const UNREAD = ["–", "not read yet", "quiet"];
+
 const several = (state) => state.account.size > 1;
 
 function object(state, each) {
@@ -102,7 +106,8 @@ export function prepare(state) {
     const parts = [...state.objects.values()];
     for (const [id, table, chosen] of [["buckets", buckets, (each) => each.kind === "bucket"], ["streams", streams, (each) => each.kind !== "bucket"]]) {
       const found = sorted(parts, chosen), wrong = found.filter((each) => each.differs.length).length;
-      table.show(found);
+      table.show(found, isRead(state));
+      if (!isRead(state)) { tell(id, ...UNREAD); continue; }
       const known = [...state.plan.values()].some((each) => each.plan);
       tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : known ? "good" : "quiet");
     }
@@ -110,13 +115,15 @@ export function prepare(state) {
   const consumers = () => {
     const found = sorted(state.consumers.values(), () => true);
     const sum = (name) => found.reduce((total, each) => total + each[name], 0);
-    consumed.show(found);
-    tell("waiting", number(sum("pending")), `${number(sum("unacknowledged"))} handed out, ${number(sum("redelivered"))} redelivered`, "quiet");
+    consumed.show(found, isRead(state));
+    if (!isRead(state)) tell("waiting", ...UNREAD);
+    else tell("waiting", number(sum("pending")), `${number(sum("unacknowledged"))} handed out, ${number(sum("redelivered"))} redelivered`, "quiet");
   };
   const letters = () => {
     const found = [...state.letters.values()].flatMap((part) => part.letters);
-    given.show(found);
-    tell("letters", number(found.length), found.length ? "given up; see why" : "nothing was given up", found.length ? "bad" : "good");
+    given.show(found, isRead(state));
+    if (!isRead(state)) tell("letters", ...UNREAD);
+    else tell("letters", number(found.length), found.length ? "given up; see why" : "nothing was given up", found.length ? "bad" : "good");
   };
   const tick = () => { buckets.tick(); streams.tick(); };
   return { objects, consumers, letters, tick };
@@ -161,7 +168,7 @@ export function plan(state) {
     for (const warning of part.plan.warnings) shown.push(element("p", { class: "careful" }, cut(warning, 400)));
   }
   place("changes").replaceChildren(...shown);
-  if (!known) tell("plan", "–", "no values to compare with", "quiet");
+  if (!known) tell("plan", "–", isRead(state) ? "no plan" : "not read yet", "quiet");
   else tell("plan", number(changes), blocked ? `${number(blocked)} need a decision` : changes ? "apply would do it" : "nothing to do", blocked ? "bad" : changes ? "careful" : "good");
 }
 

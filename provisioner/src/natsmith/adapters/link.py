@@ -18,7 +18,7 @@ import nats.errors
 
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
-from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, Unheard, WrongValues
 from natsmith.model.moving import PARKING
 
 REQUEST_SECONDS = 5.0
@@ -134,7 +134,7 @@ class Link:
         if isinstance(answer, NatsmithError):
             raise answer
         if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
-            raise NotReady(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
+            raise Unheard(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
         return bytes(answer.data), answer.headers or {}
 
     async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:

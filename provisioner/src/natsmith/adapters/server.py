@@ -167,8 +167,10 @@ class Server(Protocol):
     async def count_since(self, stream: str, time: str) -> int | None:
         """Return how many messages were stored at or after *time*, or None where the stream does not let anyone ask."""
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
-        """Store a message and return its sequence.
+    async def publish(
+        self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None, patient: bool = True
+    ) -> int:
+        """Store a message and return its sequence; who is *patient* waits for a stream that was made just now.
 
         With *expect*, only if the subject's newest message has that sequence (0: has none): else ``Refused`` with
         ``WRONG_LAST_SEQUENCE``. With *ttl*, the message goes after that many seconds.

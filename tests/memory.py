@@ -154,6 +154,10 @@ class MemoryServer:
         found = self._streams.get(stream)
         return [found.consumer_info(name, self.now) for name in sorted(found.consumers)] if found else []
 
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return nothing: no copy runs here."""
+        return []
+
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None."""
         await self._enter(f"CONSUMER.INFO.{stream}.{name}")

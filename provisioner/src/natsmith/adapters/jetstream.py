@@ -42,6 +42,7 @@ COUNTING_SECONDS = (10, 1)
 
 THRESHOLD_EXCEEDED = 10153
 NO_SUCH_SEQUENCE = 10043
+COPIED_INTO = "_nats.mirror.stream"
 COPIERS = ("JS_MIRROR_", "JS_SOURCE_")
 
 
@@ -97,6 +98,15 @@ class JetStream(Api):
         found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
         # From 2.14 on a stream lists by which others copy it as well.
         return list({each.name: each for each in found if not each.name.startswith(COPIERS)}.values())
+
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return the consumers through which another stream copies one."""
+        found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
+        return [
+            each.name
+            for each in found
+            if each.name.startswith(COPIERS) and (each.config.get("metadata") or {}).get(COPIED_INTO) == into
+        ]
 
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""

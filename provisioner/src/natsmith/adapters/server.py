@@ -146,6 +146,9 @@ class Server(Protocol):
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream."""
 
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return the consumers of *stream* through which *into* copies it, where a server shows them."""
+
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""
 

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from nats.aio.client import Client
 
+import electing
 from conftest import Connecting
 from electing import LONG, SOON, Candidate, provision, waiting
 from natsmith.adapters.connections import Connection
-from natsmith.registry import LeadershipLost, Registry
+from natsmith.registry import LeadershipLost, Registry, WrongUse
 
 Join = Callable[[], Awaitable[Client]]
 
@@ -31,7 +32,7 @@ async def test_one_leads_and_the_others_wait(join: Join) -> None:
     async with asyncio.timeout(SOON):
         await asyncio.wait([each.lease for each in candidates], return_when=asyncio.FIRST_COMPLETED)
     (leader,) = [each for each in candidates if each.lease.done()]
-    seen = await Registry(clients[0]).leader("billing")
+    seen = await electing.leader(clients[0])
     async with waiting(*[each for each in candidates if each is not leader]):
         lease = await leader.leads()
         lease.check()
@@ -39,7 +40,7 @@ async def test_one_leads_and_the_others_wait(join: Join) -> None:
 
     assert seen
     assert (f"c{candidates.index(leader)}", lease.token) == (seen.id, seen.token)
-    assert await Registry(clients[0]).leader("billing") is None
+    assert await electing.leader(clients[0]) is None
 
 
 async def test_who_goes_is_followed_at_once(join: Join) -> None:
@@ -98,7 +99,7 @@ async def test_a_lease_outlives_its_ttl_while_it_is_renewed(elections: Client) -
     lease = await candidate.leads()
     await asyncio.sleep(2.5)  # what is tested is that time goes by
     lease.check()
-    seen = await Registry(elections).leader("billing")
+    seen = await electing.leader(elections)
     await candidate.goes()
 
     assert seen
@@ -126,7 +127,7 @@ async def test_a_block_that_swallows_its_end_is_told_all_the_same(elections: Cli
     """Who leaves the block without LeadershipLost has led all the while."""
 
     async def deaf() -> None:
-        async with Registry(elections).leadership("billing", ttl=1):
+        async with Registry(elections) as registry, registry.leadership("billing", ttl=1):
             await elections.request("$JS.API.STREAM.PURGE.KV_elections", b"")
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(LONG)
@@ -162,7 +163,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(elections: Client) -> None
 async def test_an_error_in_the_block_is_the_callers(elections: Client) -> None:
     """An exception goes through, and the next one leads at once."""
     with pytest.raises(ZeroDivisionError):
-        async with Registry(elections).leadership("billing", ttl=LONG):
+        async with Registry(elections) as registry, registry.leadership("billing", ttl=LONG):
             raise ZeroDivisionError
     second = Candidate(elections, ttl=LONG)
     await second.leads()
@@ -172,18 +173,19 @@ async def test_an_error_in_the_block_is_the_callers(elections: Client) -> None:
 async def test_a_timeout_around_the_block_is_a_timeout(elections: Client) -> None:
     """Cancelling and losing in the same moment stays a cancellation."""
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2), Registry(elections).leadership("billing", ttl=LONG):
+        async with asyncio.timeout(0.2), Registry(elections) as registry, registry.leadership("billing", ttl=LONG):
             await asyncio.sleep(LONG)
 
 
 async def test_a_leadership_is_used_again_but_not_twice_at_once(elections: Client) -> None:
     """One object leads again and again, each time with a higher token; two blocks at a time need two."""
-    leadership = Registry(elections).leadership("billing", ttl=LONG)
-    async with leadership as first:
-        with pytest.raises(RuntimeError, match="entered already"):
-            await leadership.__aenter__()
-    async with leadership as second:
-        seen = await Registry(elections).leader("billing")
+    async with Registry(elections) as registry:
+        leadership = registry.leadership("billing", ttl=LONG)
+        async with leadership as first:
+            with pytest.raises(WrongUse, match="entered already"):
+                await leadership.__aenter__()
+        async with leadership as second:
+            seen = await registry.leader("billing")
 
     assert second.token > first.token
     assert seen
@@ -213,8 +215,7 @@ async def test_groups_do_not_know_each_other(elections: Client) -> None:
 
 async def test_a_closed_registry_does_not_end_a_lease(elections: Client) -> None:
     """Closing the registry ends its view; who leads leads on."""
-    registry = Registry(elections)
-    async with registry.leadership("billing", ttl=1) as lease:
+    async with Registry(elections) as registry, registry.leadership("billing", ttl=1) as lease:
         await registry.close()
         await asyncio.sleep(2)  # what is tested is that time goes by
         lease.check()

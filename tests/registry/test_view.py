@@ -13,7 +13,7 @@ from natsmith.errors import NatsmithError, NotReady
 from natsmith.registry import view as module
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.changes import Kind, Watcher
-from natsmith.registry.feed import Event
+from natsmith.registry.consumer import Event
 from natsmith.registry.line import Line
 from natsmith.registry.view import RECONNECT_SECONDS, View
 

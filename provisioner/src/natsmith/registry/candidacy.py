@@ -11,9 +11,11 @@ from typing import Any
 
 from natsmith.clock import clock
 from natsmith.errors import NatsmithError
+from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket
-from natsmith.registry.feed import Event, Feed
-from natsmith.registry.line import NEVER, Line, Stored, log
+from natsmith.registry.consumer import Event
+from natsmith.registry.feed import Feed
+from natsmith.registry.line import Line, log
 
 AGAIN_SECONDS = 0.1
 """How soon a key is tried again that should have expired: servers are up to 0.3 s late."""
@@ -134,16 +136,22 @@ class Candidacy:
         self._heard.set()
 
 
-def leader_of(group: str, last: Stored | None) -> Leader | None:
-    """Return who leads a group by its key's newest value."""
+def leader_of(group: str, last: Stored | None, *, now: float) -> Leader | None:
+    """Return who leads a group by its key's newest value.
+
+    A server is late with letting go of a key, most of all when it comes back: a lease that is over leads nobody.
+    """
     if last is None or last.deleted:
         return None
     said = said_in(last.payload)
+    ttl = _seconds(said.get("ttl"))
+    if 0 < ttl <= now - last.at:
+        return None
     return Leader(
         group=group,
         id=str(said.get("id", "unknown")),
         token=said["token"] if isinstance(said.get("token"), int) else last.revision,
-        ttl=_seconds(said.get("ttl")),
+        ttl=ttl,
         heard=last.at,
     )
 

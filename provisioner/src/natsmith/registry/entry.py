@@ -87,6 +87,15 @@ def key_of(service: str, id: str) -> str:
     return f"{service}.{id}"
 
 
+def check_service(name: str) -> None:
+    """Raise WrongValues for the name of a service that nobody can have, also no writer before natsmith."""
+    if not _is_name(name, _ID):
+        raise WrongValues(
+            f"the service {_shown(name)} cannot be one: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ = "
+            "(and single dots between them, in names from before natsmith)"
+        )
+
+
 def is_canary(key: str) -> bool:
     """Return whether a key is none of a service's."""
     return key.startswith(f"{CANARY}.")
@@ -185,6 +194,13 @@ def read(key: str, payload: bytes, *, revision: int, heartbeat: float) -> Instan
         revision=revision,
         heartbeat=heartbeat,
     )
+
+
+def run_in(key: str, payload: bytes) -> str | None:
+    """Return which process wrote an entry, or None where it is not understood."""
+    with contextlib.suppress(Unread):
+        return read(key, payload, revision=0, heartbeat=0.0).run
+    return None
 
 
 # What the SDKs and scripts before natsmith called things: each of them put its own names into the JSON.

@@ -12,8 +12,9 @@ from natsmith.errors import NatsmithError, NotReady
 from natsmith.registry import entry
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.changes import Change, Kind, Watcher
+from natsmith.registry.consumer import Event
 from natsmith.registry.entry import Instance
-from natsmith.registry.feed import Event, Feed
+from natsmith.registry.feed import Feed
 from natsmith.registry.line import Line
 
 RECONNECT_SECONDS = 5.0
@@ -110,6 +111,10 @@ class View:
                     await asyncio.wait({self._settle()})
         except TimeoutError:
             self._in_vain = True
+
+    async def reaches(self, revision: int) -> None:
+        """Return when all up to a revision was told, or when it cannot be told just now."""
+        await self._feed.reaches(revision)
 
     def of(self, service: str) -> tuple[Instance, ...]:
         """Return the instances of a service."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -175,6 +176,32 @@ async def test_a_timeout_around_the_block_is_a_timeout(elections: Client) -> Non
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), Registry(elections) as registry, registry.leadership("billing", ttl=LONG):
             await asyncio.sleep(LONG)
+
+
+async def test_who_is_cancelled_while_it_takes_the_lease_lets_go(elections: Client) -> None:
+    """Nobody holds what nobody knows of: the next one does not wait for it to expire."""
+    real = elections.request
+    asked = asyncio.Event()
+
+    async def slowly(subject: str, *given: Any, **more: Any) -> Any:
+        """Ask a server that takes its time: what was sent arrives, whoever gives up."""
+        if not subject.startswith("$KV."):
+            return await real(subject, *given, **more)
+
+        async def late() -> Any:
+            asked.set()
+            await asyncio.sleep(0.3)
+            return await real(subject, *given, **more)
+
+        return await asyncio.shield(late())
+
+    elections.request = slowly  # type: ignore[method-assign]  # as the library asks
+    candidate = Candidate(elections, ttl=LONG)
+    await asked.wait()
+    await candidate.is_cancelled()
+    await asyncio.sleep(0.5)  # until it has arrived
+
+    assert await electing.leader(elections) is None
 
 
 async def test_a_leadership_is_used_again_but_not_twice_at_once(elections: Client) -> None:

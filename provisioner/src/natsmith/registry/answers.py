@@ -13,7 +13,9 @@ from natsmith.errors import DecisionNeeded, NatsmithError, NotReady
 
 STREAM_NOT_FOUND = 10059
 NO_MESSAGE = 10037
-WRONG_LAST_REVISION = 10071
+WRONG_LAST_REVISION = (10071, 10164)
+"""The second where a cluster has not yet stored what somebody else wrote to the key."""
+
 UNAVAILABLE = 503
 JETSTREAM_OFF = (10039, 10076)
 NEVER = 0

@@ -24,7 +24,7 @@ from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.candidacy import AGAIN_SECONDS, Candidacy, said_in
 from natsmith.registry.errors import Conflict, WrongUse
-from natsmith.registry.line import Line, log
+from natsmith.registry.line import Line, answered, log
 
 MARGIN = 0.1
 """The part of a lease that is not used: clocks do not run equally fast."""
@@ -173,7 +173,7 @@ class Leadership:
             expected = await candidacy.free()
             began, self._asked = clock(), True
             try:
-                self._revision = await self._write(expected)
+                self._revision = await answered(self._write(expected), GOODBYE_SECONDS)
             except Conflict:
                 await candidacy.beaten()
             except NotReady as error:

@@ -9,8 +9,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -33,6 +33,8 @@ log = logging.getLogger("natsmith.registry")
 
 REQUEST_SECONDS = 5.0
 VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
+
+T = TypeVar("T")
 
 Back: TypeAlias = Callable[[bool], None]
 """Told whether it is the same server, which then ran all the while."""
@@ -173,7 +175,7 @@ class Line:
             headers |= {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
         answer = await self.ask(bucket.subject(key), payload, headers=headers, timeout=timeout)
         refusal = answer.get("error")
-        if refusal and refusal.get("err_code") == WRONG_LAST_REVISION:
+        if refusal and refusal.get("err_code") in WRONG_LAST_REVISION:
             raise Conflict
         if refusal:
             raise refused(f"to write {key} to bucket {bucket.name}", refusal)
@@ -220,6 +222,20 @@ class Line:
         same, self._server = server == self._server, server
         for back, _ in tuple(self._listeners):
             back(same)
+
+
+async def answered(asking: Coroutine[Any, Any, T], within: float) -> T:
+    """Await something that may have to be taken back, also where the caller is cancelled meanwhile.
+
+    What was sent is stored some time: whoever looks before does not see what there is to take back.
+    """
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=within)
+        task.cancel()
+        raise
 
 
 class _Before:

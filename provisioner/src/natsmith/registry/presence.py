@@ -17,7 +17,7 @@ from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket, Expiry
 from natsmith.registry.entry import Instance, Json, Status
 from natsmith.registry.errors import Conflict, Replaced, WrongUse
-from natsmith.registry.line import REQUEST_SECONDS, Line, log
+from natsmith.registry.line import REQUEST_SECONDS, Line, answered, log
 
 JITTER = 0.1
 """The part by which heartbeats come sooner, so that those who began together do not go on together."""
@@ -189,7 +189,7 @@ class Presence:
         for _ in range(TAKES):
             last = await self._line.last(self._bucket, self._key)
             with contextlib.suppress(Conflict):  # the one before was just heard once more
-                await self._write(last.revision if last else NEVER)
+                await answered(self._write(last.revision if last else NEVER), GOODBYE_SECONDS)
                 return
         raise NotReady(
             f"{self._key} cannot be registered: others write that key all the time. Give each process an id of its own"

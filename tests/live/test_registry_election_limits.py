@@ -87,6 +87,13 @@ def test_a_ttl_that_the_server_does_not_know_is_refused(ttl: Any) -> None:
         Leadership(None, "elections", "billing", id="", ttl=ttl)  # type: ignore[arg-type]  # it is not looked at
 
 
+@pytest.mark.parametrize("id", [None, 5, {"a": 1}, "x" * 129, "a\nb"])
+def test_who_cannot_be_named_does_not_lead(id: Any) -> None:
+    """An id is what others get to read."""
+    with pytest.raises(WrongValues, match="cannot tell who leads: use a text of up to 128 characters"):
+        Leadership(None, "elections", "billing", id=id, ttl=1)  # type: ignore[arg-type]  # it is not looked at
+
+
 def test_a_lease_so_long_that_a_dead_leader_stops_the_work_is_refused() -> None:
     """A lease is renewed, so that nobody needs a long one."""
     with pytest.raises(WrongValues, match="must be 3600 s at most: when a leader dies, nobody leads for that long"):

@@ -33,5 +33,12 @@ def test_a_key_that_is_gone_or_should_be_has_none(last: Stored | None) -> None:
     assert leader(last) is None
 
 
+@pytest.mark.parametrize("said", [True, -3, 1.5, "3", [3], 2**63])
+def test_what_is_no_token_or_no_ttl_is_not_taken_for_one(said: object) -> None:
+    assert Leader(group="billing", id="a", token=7, ttl=0, heard=NOW - 1) == leader(
+        stored(id="a", ttl=said, token=said)
+    )
+
+
 def test_what_is_no_lease_is_shown_since_it_never_goes() -> None:
     assert Leader(group="billing", id="unknown", token=7, ttl=0, heard=NOW - 99) == leader(stored(ago=99))

@@ -87,7 +87,7 @@ class Leadership:
             )
         self._key = entry.group_key(group)
         self._line, self._group, self._ttl = line, group, ttl
-        self._id = id or f"{socket.gethostname()}-{os.getpid()}"
+        self._id = entry.leader_id(id) or f"{socket.gethostname()}-{os.getpid()}"
         self._run = ""
         """Tells this block's writes from all others; empty while there is no block."""
 

@@ -338,6 +338,26 @@ def test_a_client_that_was_never_connected_is_refused_at_once() -> None:
         Registry(Client())
 
 
+async def test_a_client_of_another_event_loop_is_refused_at_once(client: Client) -> None:
+    async def elsewhere() -> None:
+        async with Registry(client):
+            pass
+
+    with pytest.raises(WrongUse, match="connected in another event loop"):
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+
+async def test_an_entry_larger_than_a_message_of_the_server_is_refused_with_its_size(client: Client) -> None:
+    await make(client)
+    client._max_payload = 1000  # as the server said when it greeted
+    async with Registry(client) as registry:
+        with pytest.raises(
+            WrongValues, match=r"\d+ bytes on .*payments\.a are more than the 1000 that the server takes"
+        ):
+            async with registry.instance("payments", id="a", metadata={"much": "x" * 2000}):
+                pass
+
+
 async def test_a_missing_bucket_is_named(client: Client) -> None:
     async with Registry(client) as registry:
         with pytest.raises(DecisionNeeded, match="there is no bucket service_registry: provision it"):
@@ -361,6 +381,29 @@ async def test_metadata_too_large_for_the_bucket_is_refused_and_the_instance_liv
         with pytest.raises(NatsmithError, match="maximum"):
             await own.say(metadata={"much": "x" * 2000})
         await steadily(3, lambda: ["joined payments.a"] == heard.told, lambda: heard.told)
+
+
+async def test_metadata_that_the_application_changes_later_is_not_told_until_it_says_so(
+    client: Client, other: Registry
+) -> None:
+    """And what it cannot say does not keep it from going back to what it said before."""
+    await make(client, ttl=2)
+    info = await api(client, "STREAM.INFO.KV_service_registry")
+    await api(client, "STREAM.UPDATE.KV_service_registry", info["config"] | {"max_msg_size": 1000})
+    metadata: dict[str, Any] = {"ports": [80]}
+    async with (
+        watching(other) as heard,
+        Registry(client) as registry,
+        registry.instance("payments", id="a", metadata=metadata) as own,
+    ):
+        metadata["ports"].append(object())
+        with pytest.raises(NatsmithError, match="maximum"):
+            await own.say(metadata={"much": "x" * 2000})
+        await own.draining()
+        await steadily(3, lambda: own.trouble is None, lambda: own.trouble)
+
+        assert {"ports": [80]} == heard.changes[-1].instance.metadata
+        assert ["joined payments.a", "changed payments.a"] == heard.told
 
 
 async def test_many_registries_on_one_connection_cost_its_callbacks_nothing(connection: Connection) -> None:

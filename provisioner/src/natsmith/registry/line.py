@@ -86,6 +86,15 @@ class Line:
         if self.client.is_closed:
             raise DecisionNeeded("the connection is closed for good: connect anew, and make a Registry of that client")
 
+    def check_loop(self) -> None:
+        """Raise WrongUse where the client lives in another event loop, and would never be heard in this one."""
+        reading = self.client._reading_task
+        if reading and reading.get_loop() is not asyncio.get_running_loop():
+            raise WrongUse(
+                "the client was connected in another event loop (an earlier asyncio.run, or another thread): "
+                "connect in the one where the Registry is used"
+            )
+
     @property
     def is_up(self) -> bool:
         """Whether the connection stands."""
@@ -109,7 +118,10 @@ class Line:
         except ValueError as error:
             raise NotReady(f"what answers {subject} is no JetStream: {error}") from error
         except nats.errors.MaxPayloadError as error:
-            raise WrongValues(f"{len(payload)} bytes are more than the server takes: {error}") from error
+            raise WrongValues(
+                f"{len(payload)} bytes on {subject} are more than the {self.client.max_payload} that the server takes: "
+                "keep less in it, such as where the rest is, or raise the server's max_payload"
+            ) from error
         except nats.errors.NoRespondersError:
             raise NotReady(
                 f"nobody answers {subject}: the bucket is not there or moves just now, or JetStream is off"

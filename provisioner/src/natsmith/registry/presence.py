@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -46,12 +47,12 @@ class Presence:
     """One instance of a service, kept in the registry by its own process."""
 
     def __init__(self, line: Line, bucket: str, instance: Instance, *, ttl: int | None, seen: Seen) -> None:
-        self._line, self._instance, self._ttl = line, replace(instance, run=secrets.token_hex(8)), ttl
+        self._line, self._ttl = line, ttl
         self._key = entry.key_of(instance.service, instance.id)
         self._seen = seen
         self._bucket = Bucket(name=bucket)
         self._expiry: Expiry | None = None
-        self._payload = entry.written(self._instance)
+        self._tell(replace(instance, run=secrets.token_hex(8)))
         self._revision = NEVER
         self._beats = 0
         self._writing = asyncio.Lock()
@@ -121,13 +122,8 @@ class Presence:
         is raised: nobody hears this one any more.
         """
         before = self._instance
-        self._tell(
-            replace(
-                before,
-                status=before.status if status is None else entry.status_of(status),
-                metadata=before.metadata if metadata is None else metadata,
-            )
-        )
+        new_status = before.status if status is None else entry.status_of(status)
+        self._tell(replace(before, status=new_status, metadata=before.metadata if metadata is None else metadata))
         if self._task is None:
             return
         try:
@@ -141,7 +137,8 @@ class Presence:
 
     def _tell(self, instance: Instance) -> None:
         self._payload = entry.written(instance)
-        self._instance = instance
+        # A copy: what the application does to its own later is told when it says so, and never halfway.
+        self._instance = replace(instance, metadata=json.loads(self._payload)["metadata"])
 
     async def __aenter__(self) -> Presence:
         if self._task:
@@ -270,7 +267,7 @@ class Presence:
             raise Replaced(
                 f"{self._key} was registered by another process, and this one is not heard any more: "
                 "end one of them, or give each an id of its own (without id= each has one)"
-            )
+            ) from None
 
     async def _leave(self) -> None:
         """Delete the entry, unless another process has it; who cannot say goodbye expires."""

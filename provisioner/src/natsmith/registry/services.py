@@ -38,6 +38,7 @@ class Registry:
     async def __aenter__(self) -> Registry:
         if self._is != "not open yet":
             raise WrongUse(f"the registry is {self._is} already: make another Registry for another block")
+        self._line.check_loop()
         self._is = "open"
         return self
 

@@ -25,7 +25,7 @@ from natsmith.adapters.server import (
     Relay,
     StreamInfo,
 )
-from natsmith.errors import DecisionNeeded, NotReady
+from natsmith.errors import DecisionNeeded, NotReady, Unheard
 from natsmith.model.observed import Limits
 from natsmith.planning.subjects import meet
 
@@ -154,6 +154,10 @@ class MemoryServer:
         found = self._streams.get(stream)
         return [found.consumer_info(name, self.now) for name in sorted(found.consumers)] if found else []
 
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return nothing: no copy runs here."""
+        return []
+
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None."""
         await self._enter(f"CONSUMER.INFO.{stream}.{name}")
@@ -222,13 +226,15 @@ class MemoryServer:
         full = 0 < found.config["max_consumers"] <= len(found.consumers)
         return None if full else len(found.since(time))
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+    async def publish(
+        self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None, patient: bool = True
+    ) -> int:
         """Store a message in the stream that takes its subject."""
         call = f"publish on {subject}"
         await self._enter(call, writes=True)
         stream = next((each for each in self._streams.values() if each.takes(subject)), None)
         if stream is None:
-            raise NotReady(f"nobody answers {subject} at memory: run the same command when somebody does")
+            raise Unheard(f"nobody answers {subject} at memory: run the same command when somebody does")
         before = stream.of(subject)
         latest = before[-1].sequence if before else 0
         if ttl is not None and not stream.config["allow_msg_ttl"]:

@@ -8,7 +8,13 @@ import sys
 
 import nats
 
-from natsmith.registry import Registry
+from natsmith.registry import NatsmithError, Registry
+
+URL = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
+
+
+async def quiet(_: Exception) -> None:
+    """Say nothing: a lost connection comes back, and the registry tells what is wrong."""
 
 
 class Ledger:
@@ -28,12 +34,22 @@ class Ledger:
 async def main(group: str, id: str) -> None:
     """Lead once."""
     ledger = Ledger()
-    client = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
-    async with Registry(client) as registry, registry.leadership(group, id=id) as lease:
-        lease.check()
-        ledger.write(f"{id} leads {lease.group}", token=lease.token)
-    await client.close()
+    async with asyncio.timeout(10):
+        client = await nats.connect(URL, max_reconnect_attempts=-1, error_cb=quiet)
+    try:
+        async with Registry(client) as registry, registry.leadership(group, id=id) as lease:
+            lease.check()
+            ledger.write(f"{id} leads {lease.group}", token=lease.token)
+    finally:
+        await client.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    if len(sys.argv) != 3:
+        sys.exit("usage: leader.py GROUP ID, such as: leader.py nightly-report one")
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except TimeoutError:
+        sys.exit(f"leader.py: no NATS server at {URL}: start one, or set NATS_URL")
+    except NatsmithError as error:
+        sys.exit(f"leader.py: {error}")

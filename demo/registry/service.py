@@ -9,7 +9,13 @@ import sys
 
 import nats
 
-from natsmith.registry import Registry
+from natsmith.registry import NatsmithError, Registry
+
+URL = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
+
+
+async def quiet(_: Exception) -> None:
+    """Say nothing: a lost connection comes back, and the registry tells what is wrong."""
 
 
 async def main(name: str) -> None:
@@ -17,12 +23,22 @@ async def main(name: str) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    client = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
-    async with Registry(client) as registry, registry.instance(name, id="one", metadata={"port": 8080}) as presence:
-        print(f"{presence.key} is registered; after a crash it is gone {presence.expiry}", flush=True)
-        await ended.wait()
-    await client.close()
+    async with asyncio.timeout(10):
+        client = await nats.connect(URL, max_reconnect_attempts=-1, error_cb=quiet)
+    try:
+        async with Registry(client) as registry, registry.instance(name, id="one", metadata={"port": 8080}) as presence:
+            print(f"{presence.key} is registered; after a crash it is gone {presence.expiry}", flush=True)
+            await ended.wait()
+    finally:
+        await client.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    if len(sys.argv) != 2:
+        sys.exit("usage: service.py NAME, such as: service.py payments")
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except TimeoutError:
+        sys.exit(f"service.py: no NATS server at {URL}: start one, or set NATS_URL")
+    except NatsmithError as error:
+        sys.exit(f"service.py: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -178,11 +179,11 @@ class Refusing(MemoryServer):
 
     refusing = False
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+    async def publish(self, subject: str, payload: bytes, **how: Any) -> int:
         """Store a message, or refuse."""
         if self.refusing:
             raise Refused(request=f"publish on {subject}", code=10047, text="insufficient storage resources available")
-        return await super().publish(subject, payload, expect=expect, ttl=ttl)
+        return await super().publish(subject, payload, **how)
 
 
 async def test_a_refused_renewal_is_tried_again_and_the_lock_given_back() -> None:

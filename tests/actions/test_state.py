@@ -45,11 +45,11 @@ class Small(MemoryServer):
 
     most = 2000
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+    async def publish(self, subject: str, payload: bytes, **how: Any) -> int:
         """Store a message that is not too large."""
         if len(payload) > self.most:
             raise WrongValues(f"the request publish on {subject} is {len(payload)} bytes: shorten it")
-        return await super().publish(subject, payload, expect=expect, ttl=ttl)
+        return await super().publish(subject, payload, **how)
 
 
 async def applied(server: MemoryServer, document: Any) -> Outcome:

@@ -34,6 +34,9 @@ def record(**more: Any) -> Record:
     return Record(**{**parts, "original": ORIGINAL, "final": FINAL, **more})
 
 
+ASKING = {"api": "_natsmith.api", "deliver": ""}
+"""Where a copy asks for what it copies: of a server itself it would take over that it answers for its origin."""
+
 RENAMED = record(home="T", source="S", final={**FINAL, "name": "T", "subjects": ["T.>"]})
 
 
@@ -62,9 +65,18 @@ def test_a_copy_reaches_no_limit(config: Config) -> None:
 
 
 @pytest.mark.parametrize("config", [out(), back()], ids=["out", "back"])
-def test_a_copy_answers_nobody_and_has_no_subjects(config: Config) -> None:
-    assert config["allow_direct"] is False
+def test_a_copy_has_no_subjects(config: Config) -> None:
     assert "subjects" not in config
+
+
+@pytest.mark.parametrize("config", [back(), copies.copying(dict(RENAMED.final), "S", RENAMED)], ids=["back", "renamed"])
+def test_a_copy_that_others_know_the_name_of_answers_nobody(config: Config) -> None:
+    assert config["allow_direct"] is False
+
+
+def test_a_copy_that_nobody_knows_answers_from_the_beginning() -> None:
+    """Told only when it takes the writes, a replica that is behind would answer as well."""
+    assert out()["allow_direct"] is True
 
 
 @pytest.mark.parametrize(
@@ -82,7 +94,7 @@ def test_the_copy_on_the_way_out_outlives_a_restart_and_keeps_everything() -> No
     assert {"name": "natsmith_move_S", "storage": "file", "retention": "limits", "max_consumers": -1}.items() <= (
         config.items()
     )
-    assert {"name": "S"} == config["mirror"]
+    assert {"name": "S", "external": ASKING} == config["mirror"]
 
 
 def test_the_copy_on_the_way_back_is_of_the_wanted_make() -> None:
@@ -90,7 +102,7 @@ def test_the_copy_on_the_way_back_is_of_the_wanted_make() -> None:
     config = back({**FINAL, "retention": "interest"})
 
     assert {"name": "S", "storage": "file", "retention": "limits", "max_msgs_per_subject": -1}.items() <= config.items()
-    assert {"name": "natsmith_move_S"} == config["mirror"]
+    assert {"name": "natsmith_move_S", "external": ASKING} == config["mirror"]
 
 
 @pytest.mark.parametrize("key", ["allow_rollup_hdrs", "allow_msg_ttl"])
@@ -108,6 +120,7 @@ def test_a_rename_gives_messages_their_new_subjects_and_lets_the_mark_through() 
 
     assert {
         "name": "S",
+        "external": ASKING,
         "subject_transforms": [
             {"src": "S.>", "dest": "T.>"},
             {"src": "_natsmith.park.S", "dest": "_natsmith.park.S"},
@@ -119,7 +132,7 @@ def test_a_rename_that_keeps_its_subjects_transforms_nothing() -> None:
     about = replace(RENAMED, final={**RENAMED.final, "subjects": ["S.>"]})
     config = copies.copying(dict(about.final), "S", about)
 
-    assert {"name": "S"} == config["mirror"]
+    assert {"name": "S", "external": ASKING} == config["mirror"]
 
 
 def test_a_witness_remembers_the_move_on_disk_and_takes_no_writes() -> None:

@@ -13,7 +13,8 @@ import memory_config
 from builders import desired
 from generated import settings
 from natsmith.adapters import wire
-from natsmith.adapters.jetstream import NO_JETSTREAM, PASSING, JetStream
+from natsmith.adapters.api import PASSING
+from natsmith.adapters.jetstream import NO_JETSTREAM, JetStream
 from natsmith.adapters.link import Link
 from natsmith.adapters.server import Config, ConsumerInfo, Refused, StreamInfo
 from natsmith.errors import NotReady, WrongValues

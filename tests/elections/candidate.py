@@ -102,9 +102,9 @@ class Candidate:
 class Process:
     """All candidates of this process, on one connection."""
 
-    def __init__(self, client: Client, given: dict[str, Any]) -> None:
+    def __init__(self, client: Client, registry: Registry, given: dict[str, Any]) -> None:
         self.client, self.name, self._unguarded = client, given["name"], given["sabotage"] == "unguarded"
-        self.registry = Registry(client)
+        self.registry = registry
         self._log = os.open(given["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._deaf: dict[str, float] = {}
         self._request = client.request
@@ -206,7 +206,8 @@ async def main() -> None:
         error_cb=_quiet,
         allow_reconnect=True,
     )
-    await Process(client, given).run()
+    async with Registry(client) as registry:
+        await Process(client, registry, given).run()
 
 
 if __name__ == "__main__":

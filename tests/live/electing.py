@@ -13,7 +13,7 @@ import nats
 from nats.aio.client import Client
 
 from natsmith.adapters.connections import Connection
-from natsmith.registry import Lease, Registry
+from natsmith.registry import Leader, Lease, Registry
 
 LONG = 20
 """A lease that no test waits for: what happens within it did not wait for it."""
@@ -61,17 +61,23 @@ async def provision(client: Client, **wanted: object) -> None:
     assert "error" not in json.loads(answer.data), answer.data
 
 
+async def leader(client: Client, group: str = "billing") -> Leader | None:
+    """Return who leads."""
+    async with Registry(client) as registry:
+        return await registry.leader(group)
+
+
 class Candidate:
     """One that wants to lead, in a task of its own."""
 
     def __init__(self, client: Client, *, ttl: int, id: str = "", group: str = "billing") -> None:
-        self.leadership = Registry(client).leadership(group, id=id, ttl=ttl)
+        self._registry, self._group, self._id, self._ttl = Registry(client), group, id, ttl
         self.done = asyncio.Event()
         self.lease: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self._lead())
 
     async def _lead(self) -> None:
-        async with self.leadership as lease:
+        async with self._registry as registry, registry.leadership(self._group, id=self._id, ttl=self._ttl) as lease:
             self.lease.set_result(lease)
             await self.done.wait()
 

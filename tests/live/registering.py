@@ -44,7 +44,13 @@ async def api(client: Client, verb: str, request: dict[str, Any] | None = None) 
 
 
 def config(
-    *, name: str = "service_registry", ttl: float = 2, history: int = 1, per_key: bool = False, marker: int = 0
+    *,
+    name: str = "service_registry",
+    ttl: float = 2,
+    history: int = 1,
+    per_key: bool = False,
+    marker: int = 0,
+    replicas: int = 1,
 ) -> dict[str, Any]:
     """Return the configuration of a bucket."""
     found: dict[str, Any] = {
@@ -59,7 +65,7 @@ def config(
         "deny_delete": True,
         "discard": "new",
         "storage": "file",
-        "num_replicas": 1,
+        "num_replicas": replicas,
     }
     return found | ({"subject_delete_marker_ttl": marker * NANO} if marker else {})
 

@@ -21,10 +21,10 @@ from natsmith.log import Log
 PASSWORD = "pw"
 PUBLISH = [
     *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")),
-    *(f"$JS.API.CONSUMER.{verb}.*" for verb in ("LIST", "CREATE.*", "DELETE.*", "PAUSE.*", "RESET.*")),
+    *(f"$JS.API.CONSUMER.{verb}.*" for verb in ("LIST", "CREATE", "CREATE.*", "DELETE.*", "PAUSE.*", "RESET.*")),
     *("$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>", "_natsmith.park.*"),
 ]
-SUBSCRIBE = ["$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>"]
+SUBSCRIBE = ["$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>", "_natsmith.api.CONSUMER.CREATE.*"]
 RIGHTS = [*(("publish", each) for each in PUBLISH), *(("subscribe", each) for each in SUBSCRIBE)]
 SINCE_2_14 = "$JS.API.CONSUMER.RESET.*.*"
 

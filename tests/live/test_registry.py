@@ -6,14 +6,14 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
 from natsmith.adapters.connections import Connection
-from natsmith.registry import DecisionNeeded, NatsmithError, Registry, Status, WrongValues
+from natsmith.registry import DecisionNeeded, NatsmithError, Registry, Replaced, Status, WrongUse, WrongValues
 from registering import api, connected, make, process, put, steadily, watching
 from waiting import Eventually
 
@@ -118,10 +118,75 @@ async def test_who_registers_an_id_again_has_it_and_the_older_one_learns_it(
             return older.replaced
 
         await eventually(learned, within=10)
-        await older.unhealthy()
+        with pytest.raises(Replaced, match="registered by another process"):
+            await older.unhealthy()
+        assert Status.HEALTHY == older.status
+        assert isinstance(older.trouble, Replaced)
         found = await other.instances("payments")
         assert [({"n": 2}, Status.HEALTHY)] == [(each.metadata, each.status) for each in found]
         assert not newer.replaced
+
+
+async def test_who_says_something_after_it_was_replaced_is_told(client: Client, other: Registry) -> None:
+    """Also where no heartbeat has found it out yet."""
+    await make(client, ttl=3600)
+    async with (
+        Registry(client) as registry,
+        registry.instance("payments", id="a") as older,
+        registry.instance("payments", id="a", metadata={"n": 2}),
+    ):
+        for _ in range(2):
+            with pytest.raises(Replaced, match="give each an id of its own"):
+                await older.draining()
+            assert older.replaced
+
+        assert [({"n": 2}, Status.HEALTHY)] == [
+            (each.metadata, each.status) for each in await other.instances("payments")
+        ]
+
+
+async def test_what_a_process_says_its_own_reader_knows_at_once(client: Client) -> None:
+    """With 200 others, so that there is something to be told of before."""
+    await make(client, ttl=30)
+    async with Registry(client) as registry:
+        await registry.instances("payments")
+        for number in range(30):
+            for each in range(200):
+                await client.publish(f"$KV.service_registry.others.{each}", b'{"v":1}')
+            async with registry.instance("payments", id=str(number)) as own:
+                assert [str(number)] == ids(await registry.instances("payments"))
+                await own.draining()
+                assert [Status.DRAINING] == [each.status for each in await registry.instances("payments")]
+            assert () == await registry.instances("payments")
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_who_is_cancelled_while_it_registers_leaves_nothing_behind(
+    client: Client, other: Registry, steps: int
+) -> None:
+    await make(client, ttl=3600)
+
+    async def register() -> None:
+        async with Registry(client) as registry, registry.instance("payments", id="a"):
+            await asyncio.Event().wait()
+
+    real = client.request
+    asked = asyncio.Semaphore(0)
+
+    async def request(*given: Any, **more: Any) -> Any:
+        asked.release()
+        return await real(*given, **more)
+
+    client.request = request  # type: ignore[method-assign]  # as the library asks
+    registering = asyncio.create_task(register())
+    for _ in range(3):  # the bucket, who has the key, and the entry
+        await asked.acquire()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    registering.cancel()
+    await asyncio.wait({registering})
+
+    assert () == await other.instances("payments")
 
 
 async def test_an_entry_that_somebody_deletes_comes_back(client: Client, other: Registry) -> None:
@@ -249,6 +314,50 @@ async def test_a_name_that_cannot_be_a_key_is_refused_before_anything_is_sent(
             registry.instance(service, id=id)
 
 
+@pytest.mark.parametrize("service", ["a b", "", "a*", ">", "a..b", "ä", "x" * 200, None, 7])
+async def test_nobody_asks_for_a_service_that_none_can_be(client: Client, service: Any) -> None:
+    await make(client)
+    async with Registry(client) as registry:
+        with pytest.raises(WrongValues, match="cannot be one: use up to 128"):
+            await registry.instances(service)
+        if service is not None:
+            with pytest.raises(WrongValues, match="cannot be one"):
+                await anext(registry.watch(service))
+
+
+@pytest.mark.parametrize("given", [None, "nats://user:secret@127.0.0.1", object()])
+def test_what_is_no_client_is_refused_at_once(given: Any) -> None:
+    with pytest.raises(WrongUse, match=r"needs a connected client of nats-py.*nats\.connect") as refusal:
+        Registry(given)
+
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_client_that_was_never_connected_is_refused_at_once() -> None:
+    with pytest.raises(WrongUse, match=r"never connected: client = await nats\.connect"):
+        Registry(Client())
+
+
+async def test_a_client_of_another_event_loop_is_refused_at_once(client: Client) -> None:
+    async def elsewhere() -> None:
+        async with Registry(client):
+            pass
+
+    with pytest.raises(WrongUse, match="connected in another event loop"):
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+
+async def test_an_entry_larger_than_a_message_of_the_server_is_refused_with_its_size(client: Client) -> None:
+    await make(client)
+    client._max_payload = 1000  # as the server said when it greeted
+    async with Registry(client) as registry:
+        with pytest.raises(
+            WrongValues, match=r"\d+ bytes on .*payments\.a are more than the 1000 that the server takes"
+        ):
+            async with registry.instance("payments", id="a", metadata={"much": "x" * 2000}):
+                pass
+
+
 async def test_a_missing_bucket_is_named(client: Client) -> None:
     async with Registry(client) as registry:
         with pytest.raises(DecisionNeeded, match="there is no bucket service_registry: provision it"):
@@ -274,6 +383,29 @@ async def test_metadata_too_large_for_the_bucket_is_refused_and_the_instance_liv
         await steadily(3, lambda: ["joined payments.a"] == heard.told, lambda: heard.told)
 
 
+async def test_metadata_that_the_application_changes_later_is_not_told_until_it_says_so(
+    client: Client, other: Registry
+) -> None:
+    """And what it cannot say does not keep it from going back to what it said before."""
+    await make(client, ttl=2)
+    info = await api(client, "STREAM.INFO.KV_service_registry")
+    await api(client, "STREAM.UPDATE.KV_service_registry", info["config"] | {"max_msg_size": 1000})
+    metadata: dict[str, Any] = {"ports": [80]}
+    async with (
+        watching(other) as heard,
+        Registry(client) as registry,
+        registry.instance("payments", id="a", metadata=metadata) as own,
+    ):
+        metadata["ports"].append(object())
+        with pytest.raises(NatsmithError, match="maximum"):
+            await own.say(metadata={"much": "x" * 2000})
+        await own.draining()
+        await steadily(3, lambda: own.trouble is None, lambda: own.trouble)
+
+        assert {"ports": [80]} == heard.changes[-1].instance.metadata
+        assert ["joined payments.a", "changed payments.a"] == heard.told
+
+
 async def test_many_registries_on_one_connection_cost_its_callbacks_nothing(connection: Connection) -> None:
     told: list[str] = []
 
@@ -296,16 +428,43 @@ async def test_many_registries_on_one_connection_cost_its_callbacks_nothing(conn
 
 async def test_whoever_waits_learns_that_the_registry_was_closed(client: Client) -> None:
     await make(client)
-    registry = Registry(client)
-    async with watching(registry) as heard:
+    async with Registry(client) as registry, watching(registry) as heard:
         waiting = asyncio.ensure_future(anext(registry.watch()))
         await asyncio.sleep(0)
         await registry.close()
         with pytest.raises(StopAsyncIteration):
             await waiting
         assert [] == heard.told
-    with pytest.raises(RuntimeError, match="the registry is closed"):
-        await registry.instances("payments")
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["never entered", "closed"])
+async def test_outside_its_block_a_registry_does_nothing_and_says_so(client: Client, closed: bool) -> None:
+    await make(client)
+    registry = Registry(client)
+    if closed:
+        async with registry:
+            pass
+    asking: list[Callable[[], Awaitable[object]]] = [
+        lambda: registry.instances("payments"),
+        registry.all_instances,
+        lambda: anext(registry.watch()),
+        lambda: registry.leader("billing"),
+        lambda: registry.instance("payments").__aenter__(),
+        lambda: registry.leadership("billing").__aenter__(),
+    ]
+    for ask in asking:
+        with pytest.raises(WrongUse, match=r"use it inside `async with Registry\(client\) as registry:`"):
+            await ask()
+
+
+async def test_a_block_is_entered_once(client: Client) -> None:
+    await make(client)
+    async with Registry(client) as registry, registry.instance("payments", id="a") as own:
+        enters: list[Callable[[], Awaitable[object]]] = [registry.__aenter__, own.__aenter__]
+        for enter in enters:
+            with pytest.raises(WrongUse, match="already: make another"):
+                await enter()
+        assert ["a"] == ids(await registry.instances("payments"))
 
 
 async def test_a_connection_that_is_closed_for_good_is_an_error_and_not_an_old_answer(connection: Connection) -> None:

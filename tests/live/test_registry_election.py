@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
+import electing
 from conftest import Connecting
 from electing import LONG, SOON, Candidate, provision, waiting
 from natsmith.adapters.connections import Connection
-from natsmith.registry import LeadershipLost, Registry
+from natsmith.registry import LeadershipLost, Registry, WrongUse
 
 Join = Callable[[], Awaitable[Client]]
 
@@ -31,7 +33,7 @@ async def test_one_leads_and_the_others_wait(join: Join) -> None:
     async with asyncio.timeout(SOON):
         await asyncio.wait([each.lease for each in candidates], return_when=asyncio.FIRST_COMPLETED)
     (leader,) = [each for each in candidates if each.lease.done()]
-    seen = await Registry(clients[0]).leader("billing")
+    seen = await electing.leader(clients[0])
     async with waiting(*[each for each in candidates if each is not leader]):
         lease = await leader.leads()
         lease.check()
@@ -39,7 +41,7 @@ async def test_one_leads_and_the_others_wait(join: Join) -> None:
 
     assert seen
     assert (f"c{candidates.index(leader)}", lease.token) == (seen.id, seen.token)
-    assert await Registry(clients[0]).leader("billing") is None
+    assert await electing.leader(clients[0]) is None
 
 
 async def test_who_goes_is_followed_at_once(join: Join) -> None:
@@ -98,7 +100,7 @@ async def test_a_lease_outlives_its_ttl_while_it_is_renewed(elections: Client) -
     lease = await candidate.leads()
     await asyncio.sleep(2.5)  # what is tested is that time goes by
     lease.check()
-    seen = await Registry(elections).leader("billing")
+    seen = await electing.leader(elections)
     await candidate.goes()
 
     assert seen
@@ -126,7 +128,7 @@ async def test_a_block_that_swallows_its_end_is_told_all_the_same(elections: Cli
     """Who leaves the block without LeadershipLost has led all the while."""
 
     async def deaf() -> None:
-        async with Registry(elections).leadership("billing", ttl=1):
+        async with Registry(elections) as registry, registry.leadership("billing", ttl=1):
             await elections.request("$JS.API.STREAM.PURGE.KV_elections", b"")
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(LONG)
@@ -162,7 +164,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(elections: Client) -> None
 async def test_an_error_in_the_block_is_the_callers(elections: Client) -> None:
     """An exception goes through, and the next one leads at once."""
     with pytest.raises(ZeroDivisionError):
-        async with Registry(elections).leadership("billing", ttl=LONG):
+        async with Registry(elections) as registry, registry.leadership("billing", ttl=LONG):
             raise ZeroDivisionError
     second = Candidate(elections, ttl=LONG)
     await second.leads()
@@ -172,18 +174,45 @@ async def test_an_error_in_the_block_is_the_callers(elections: Client) -> None:
 async def test_a_timeout_around_the_block_is_a_timeout(elections: Client) -> None:
     """Cancelling and losing in the same moment stays a cancellation."""
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2), Registry(elections).leadership("billing", ttl=LONG):
+        async with asyncio.timeout(0.2), Registry(elections) as registry, registry.leadership("billing", ttl=LONG):
             await asyncio.sleep(LONG)
+
+
+async def test_who_is_cancelled_while_it_takes_the_lease_lets_go(elections: Client) -> None:
+    """Nobody holds what nobody knows of: the next one does not wait for it to expire."""
+    real = elections.request
+    asked = asyncio.Event()
+
+    async def slowly(subject: str, *given: Any, **more: Any) -> Any:
+        """Ask a server that takes its time: what was sent arrives, whoever gives up."""
+        if not subject.startswith("$KV."):
+            return await real(subject, *given, **more)
+
+        async def late() -> Any:
+            asked.set()
+            await asyncio.sleep(0.3)
+            return await real(subject, *given, **more)
+
+        return await asyncio.shield(late())
+
+    elections.request = slowly  # type: ignore[method-assign]  # as the library asks
+    candidate = Candidate(elections, ttl=LONG)
+    await asked.wait()
+    await candidate.is_cancelled()
+    await asyncio.sleep(0.5)  # until it has arrived
+
+    assert await electing.leader(elections) is None
 
 
 async def test_a_leadership_is_used_again_but_not_twice_at_once(elections: Client) -> None:
     """One object leads again and again, each time with a higher token; two blocks at a time need two."""
-    leadership = Registry(elections).leadership("billing", ttl=LONG)
-    async with leadership as first:
-        with pytest.raises(RuntimeError, match="entered already"):
-            await leadership.__aenter__()
-    async with leadership as second:
-        seen = await Registry(elections).leader("billing")
+    async with Registry(elections) as registry:
+        leadership = registry.leadership("billing", ttl=LONG)
+        async with leadership as first:
+            with pytest.raises(WrongUse, match="entered already"):
+                await leadership.__aenter__()
+        async with leadership as second:
+            seen = await registry.leader("billing")
 
     assert second.token > first.token
     assert seen
@@ -213,8 +242,7 @@ async def test_groups_do_not_know_each_other(elections: Client) -> None:
 
 async def test_a_closed_registry_does_not_end_a_lease(elections: Client) -> None:
     """Closing the registry ends its view; who leads leads on."""
-    registry = Registry(elections)
-    async with registry.leadership("billing", ttl=1) as lease:
+    async with Registry(elections) as registry, registry.leadership("billing", ttl=1) as lease:
         await registry.close()
         await asyncio.sleep(2)  # what is tested is that time goes by
         lease.check()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+import electing
 from conftest import VERSIONS, Connecting, Servers
 from electing import LONG, SOON, Candidate, provision
 from embedded import Embedded
@@ -66,7 +67,8 @@ async def test_a_bucket_that_elects_nobody_is_refused(newest_client: Client, why
     wanted, said = REFUSED[why]
     await provision(newest_client, **wanted)
     with pytest.raises(DecisionNeeded, match=said) as refusal:
-        await Registry(newest_client).leadership("billing", ttl=2).__aenter__()
+        async with Registry(newest_client) as registry, registry.leadership("billing", ttl=2):
+            pass
 
     assert "profile election" in str(refusal.value)
 
@@ -74,7 +76,8 @@ async def test_a_bucket_that_elects_nobody_is_refused(newest_client: Client, why
 async def test_a_missing_bucket_is_refused(newest_client: Client) -> None:
     """Without a bucket nobody waits."""
     with pytest.raises(DecisionNeeded, match="no bucket elections: provision it"):
-        await Registry(newest_client).leadership("billing").__aenter__()
+        async with Registry(newest_client) as registry, registry.leadership("billing"):
+            pass
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 1.5, True, "5"])
@@ -82,6 +85,19 @@ def test_a_ttl_that_the_server_does_not_know_is_refused(ttl: Any) -> None:
     """A lease is whole seconds."""
     with pytest.raises(WrongValues, match="whole seconds"):
         Leadership(None, "elections", "billing", id="", ttl=ttl)  # type: ignore[arg-type]  # it is not looked at
+
+
+@pytest.mark.parametrize("id", [None, 5, {"a": 1}, "x" * 129, "a\nb"])
+def test_who_cannot_be_named_does_not_lead(id: Any) -> None:
+    """An id is what others get to read."""
+    with pytest.raises(WrongValues, match="cannot tell who leads: use a text of up to 128 characters"):
+        Leadership(None, "elections", "billing", id=id, ttl=1)  # type: ignore[arg-type]  # it is not looked at
+
+
+def test_a_lease_so_long_that_a_dead_leader_stops_the_work_is_refused() -> None:
+    """A lease is renewed, so that nobody needs a long one."""
+    with pytest.raises(WrongValues, match="must be 3600 s at most: when a leader dies, nobody leads for that long"):
+        Leadership(None, "elections", "billing", id="", ttl=3601)  # type: ignore[arg-type]  # it is not looked at
 
 
 DENIED = (
@@ -109,7 +125,8 @@ async def test_a_missing_right_is_named(
     await provision(admin)
     async with asyncio.timeout(SOON):
         with pytest.raises(DecisionNeeded, match="may not publish") as refusal:
-            await Registry(app).leadership("billing", ttl=LONG).__aenter__()
+            async with Registry(app) as registry, registry.leadership("billing", ttl=LONG):
+                pass
     assert subject.rstrip(">").lower() in str(refusal.value).lower()
 
 
@@ -142,13 +159,13 @@ async def test_a_lease_outlives_a_restart(
     lease = await leader.leads()
     other = Candidate(second, ttl=LONG)
     await asyncio.sleep(0.3)  # until it waits
-    before = await Registry(first).leader("billing")
+    before = await electing.leader(first)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
 
     async def renewed() -> bool:
         with contextlib.suppress(NotReady):
-            now = await Registry(second).leader("billing")
+            now = await electing.leader(second)
             return bool(now and before and now.heard > before.heard and now.token == lease.token)
         return False
 

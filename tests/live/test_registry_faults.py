@@ -18,7 +18,9 @@ from moving import applied
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
 from natsmith.log import Log
-from natsmith.registry import Registry
+from natsmith.registry import NotReady, Registry
+from natsmith.registry.answers import NEVER
+from natsmith.registry.line import line_of
 from registering import Heard, api, change, connected, make, process, put, steadily, watching
 
 
@@ -89,6 +91,26 @@ async def test_a_server_that_dies_loses_nobody_who_lives(
         await nobody_is_lost(heard, 2.5)
         assert ["alive"] == [each.id for each in await other.instances("payments")]
         assert other.trouble is None
+
+
+async def test_what_nobody_waits_for_any_more_is_not_written_when_the_server_is_back(
+    own: Embedded, client: Client
+) -> None:
+    """A renewal of a lease, or a heartbeat, that is kept until then would speak for whoever is gone."""
+    await make(client)
+    line = line_of(client)
+    bucket = await line.bucket("service_registry")
+    lost = asyncio.Event()
+    line.listen(lambda _same_server: None, lost.set)
+    own.kill()
+    await lost.wait()
+    with pytest.raises(NotReady, match="no answer"):
+        await line.write(bucket, "payments.a", b"{}", expect=NEVER, timeout=0.2)
+    own.start()
+    await line.up()
+    await client.flush()
+
+    assert await line.last(bucket, "payments.a") is None
 
 
 async def test_a_process_that_stood_still_is_late_and_comes_back(

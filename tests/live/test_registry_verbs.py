@@ -145,6 +145,15 @@ async def test_a_name_that_is_none_is_refused(natsmith: Natsmith) -> None:
     assert 2 == (await natsmith("registry", "list", "--elections", "*")).code
 
 
+@newest
+@pytest.mark.parametrize("verb", ["list", "watch", "clean", "doctor"])
+async def test_the_bucket_of_elections_is_no_registry(natsmith: Natsmith, verb: str) -> None:
+    refused = await natsmith("registry", verb, "--bucket", "elections")
+
+    assert 2 == refused.code
+    assert "--bucket names the one where services register" in refused.stderr
+
+
 # -- clean
 
 
@@ -334,10 +343,12 @@ async def test_a_doctor_asks_before_it_waits_long(natsmith: Natsmith, nats_conne
 
 @newest
 async def test_a_doctor_of_a_bucket_that_is_missing(natsmith: Natsmith) -> None:
-    seen = await natsmith("registry", "doctor")
+    seen = await natsmith("registry", "doctor", "--output", "json")
+    [finding] = [each for each in json.loads(seen.stdout)["findings"] if each["about"] == "bucket"]
 
     assert 3 == seen.code
-    assert "provision it" in row(seen, "bad bucket")
+    assert "there is no bucket service_registry" == finding["text"]
+    assert "provision it (values: buckets.service_registry, profile serviceRegistry)" == finding["cure"]
 
 
 @newest

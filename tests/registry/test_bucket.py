@@ -42,6 +42,7 @@ def test_how_an_entry_expires(settings: dict[str, Any], ttl: int | None, expecte
         ({}, 0, "must be whole seconds"),
         ({}, True, "must be whole seconds"),
         ({}, 1.5, "must be whole seconds"),
+        ({"per_key": True}, 2**31, "must be 2147483647 s at most: readers take no longer one"),
     ],
 )
 def test_a_ttl_that_would_not_be_true_is_refused(settings: dict[str, Any], ttl: Any, why: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from natsmith.registry.bucket import Bucket
-from natsmith.registry.findings import Facts, Measured, findings
+from natsmith.registry.findings import Facts, Measured, Trouble, findings
 from natsmith.registry.found import Found, found
 
 NOW = 1_000_000.0
@@ -43,7 +43,12 @@ def test_a_registry_that_works_has_nothing_but_good_answers() -> None:
 @pytest.mark.parametrize(
     ("facts", "result", "about", "says"),
     [
-        ({"bucket": None, "trouble": "there is no bucket b"}, "bad", "bucket", "there is no bucket b"),
+        (
+            {"bucket": None, "trouble": Trouble("there is no bucket b", "provision it")},
+            "bad",
+            "bucket",
+            "there is no bucket b",
+        ),
         ({"bucket": Bucket(name="b")}, "bad", "ttl", "keeps what a dead service wrote"),
         ({"bucket": replace(BUCKET, memory=True)}, "careful", "storage", "in memory"),
         (
@@ -59,7 +64,7 @@ def test_a_registry_that_works_has_nothing_but_good_answers() -> None:
             "raises every shorter TTL",
         ),
         ({"bucket": replace(BUCKET, marker=60)}, "careful", "markers", "longer than the 30 s"),
-        ({"unreadable": "the user may not"}, "bad", "entries", "the user may not"),
+        ({"unreadable": Trouble("the user may not", "grant it")}, "bad", "entries", "the user may not"),
         ({"found": [entry({}, age=31)]}, "careful", "entries", "payments.a is stale"),
         ({"found": [entry({}, kept=-1)]}, "bad", "entries", "payments.a never expires"),
         ({"found": [entry(b"?")] * 5}, "careful", "entries", "and 2 more are not understood: payments.a: it is not"),
@@ -69,14 +74,24 @@ def test_a_registry_that_works_has_nothing_but_good_answers() -> None:
         ({"intervals": {"x": (20.0, 30.0), "y": (1.0, 30.0)}}, "careful", "heartbeats", "2 entries"),
         ({"skew": 3600.0}, "careful", "clock", "3600 s ahead of the server's"),
         ({"skew": -3600.0}, "careful", "clock", "3600 s behind the server's"),
-        ({"measured": Measured(why_not="that takes long")}, "careful", "expiry", "not measured: that takes long"),
+        (
+            {"measured": Measured(why_not=Trouble("that takes long", "wait"))},
+            "careful",
+            "expiry",
+            "not measured: that takes long",
+        ),
         ({"measured": Measured(promised=30, by="x")}, "bad", "expiry", "there still after 35 s"),
         ({"measured": Measured(promised=30, by="x", took=3.0)}, "bad", "expiry", "gone after 3.0 s"),
         ({"elections_bucket": replace(ELECTIONS, history=5)}, "bad", "elections", "keeps 5 values"),
         ({"elections_bucket": replace(ELECTIONS, ttl=5)}, "bad", "elections", "drops every entry after 5 s"),
         ({"elections_bucket": replace(ELECTIONS, memory=True)}, "bad", "elections", "in memory"),
         ({"elections_bucket": replace(ELECTIONS, per_key=False)}, "bad", "elections", "does not allow it"),
-        ({"elections_bucket": None, "elections_trouble": "may not"}, "careful", "elections", "may not"),
+        (
+            {"elections_bucket": None, "elections_trouble": Trouble("may not", "grant it")},
+            "careful",
+            "elections",
+            "may not",
+        ),
     ],
 )
 def test_one_fact_that_is_wrong_is_one_answer(facts: dict[str, Any], result: str, about: str, says: str) -> None:
@@ -84,6 +99,7 @@ def test_one_fact_that_is_wrong_is_one_answer(facts: dict[str, Any], result: str
 
     assert [(result, about)] == [(each.result, each.about) for each in wrong]
     assert says in wrong[0].text
+    assert wrong[0].cure
 
 
 def test_without_a_ttl_of_the_bucket_an_older_value_is_back_for_good() -> None:

@@ -77,6 +77,8 @@ publish:
     - $JS.API.DIRECT.GET.*.>
     - $JS.API.CONSUMER.LIST.*
     - $JS.API.CONSUMER.INFO.*.*
+    # What a copy asks for, which is passed on.
+    - $JS.API.CONSUMER.CREATE.*
     - $JS.API.CONSUMER.CREATE.*.*
     - $JS.API.CONSUMER.DELETE.*.*
     - $JS.API.CONSUMER.PAUSE.*.*
@@ -96,6 +98,7 @@ publish:
 subscribe:
   allow:
     - _INBOX_natsmith.>
+    - _natsmith.api.CONSUMER.CREATE.*
     - $JS.API.DIRECT.GET.*
     - $JS.API.DIRECT.GET.*.>
 {{- end -}}

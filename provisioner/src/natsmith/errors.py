@@ -48,6 +48,10 @@ class NotReady(NatsmithError):
     code = Exit.NOT_READY
 
 
+class Unheard(NotReady):
+    """Nobody listens where it was sent, so that nothing was done with it."""
+
+
 class StoppedHalfway(NatsmithError):
     """The operator has to look: some changes were made and some were not; the next run goes on."""
 

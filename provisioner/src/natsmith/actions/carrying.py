@@ -256,8 +256,8 @@ async def permitted(server: Server, record: Record, *, resets: bool) -> None:
         lambda: server.update_stream({"name": nowhere}),
         lambda: server.purge_stream(nowhere, before=1),
         lambda: server.put_consumer(nowhere, {"durable_name": "none", "name": "none"}, verb="create"),
-        lambda: server.publish(parking(record.source), b""),
-        lambda: server.publish(parking(record.carrier), b""),
+        lambda: server.publish(parking(record.source), b"", patient=False),
+        lambda: server.publish(parking(record.carrier), b"", patient=False),
     ]
     if resets:
         asked.append(lambda: asyncio.wait_for(server.reset_consumer(nowhere, "none", 1), DENIED_SECONDS))

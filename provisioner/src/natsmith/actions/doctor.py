@@ -12,10 +12,12 @@ from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady
 from natsmith.log import Log
 from natsmith.registry import entry
+from natsmith.registry.answers import NEVER
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.entry import CANARY, Instance, Status
-from natsmith.registry.findings import SLACK_SECONDS, Facts, Measured
-from natsmith.registry.line import NEVER, Conflict, Line, NoBucket
+from natsmith.registry.errors import Conflict, NoBucket, NotAllowed
+from natsmith.registry.findings import SLACK_SECONDS, Facts, Measured, Trouble
+from natsmith.registry.line import Line
 from natsmith.registry.snapshot import Entries
 
 KEY_SECONDS = 2
@@ -33,15 +35,15 @@ async def examine(
     try:
         known = await line.bucket(bucket)
     except DecisionNeeded as error:
-        return Facts(server=server, name=bucket, trouble=str(error))
+        return Facts(server=server, name=bucket, trouble=_trouble(error))
     skew = time.time() - line.now()
-    unreadable = ""
+    unreadable = None
     entries = Entries(line, bucket, timeout=timeout)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(entries)
         except DecisionNeeded as error:
-            unreadable = str(error)
+            unreadable = _trouble(error)
         found, now = entries.all(), entries.now()
         measured = await _measured(line, known, longest=longest, log=log)
     return Facts(
@@ -60,13 +62,22 @@ async def examine(
     )
 
 
-async def _elections(line: Line, name: str) -> tuple[Bucket | None, str]:
+async def _elections(line: Line, name: str) -> tuple[Bucket | None, Trouble | None]:
     try:
-        return await line.bucket(name), ""
+        return await line.bucket(name), None
     except NoBucket:
-        return None, ""
+        return None, None
     except DecisionNeeded as error:
-        return None, str(error)
+        return None, _trouble(error)
+
+
+def _trouble(error: NatsmithError) -> Trouble:
+    """Return an error with its cure apart."""
+    if isinstance(error, NoBucket):
+        return Trouble(error.found, error.cure)
+    if isinstance(error, NotAllowed):
+        return Trouble(error.found, f"{error.cure}; SECURITY.md lists what users of a registry need")
+    return Trouble(str(error), "look with natsmith status at the server and its streams, and run the doctor again")
 
 
 async def _measured(line: Line, bucket: Bucket, *, longest: float, log: Log) -> Measured:
@@ -75,25 +86,23 @@ async def _measured(line: Line, bucket: Bucket, *, longest: float, log: Log) -> 
     if not promised and not bucket.unsafe_per_key(KEY_SECONDS):
         promised, by, own = KEY_SECONDS, "a TTL of its own", KEY_SECONDS
     if not promised:
-        return Measured(why_not="nothing expires in this bucket")
+        return Measured(why_not=Trouble("nothing expires in this bucket", "give it a TTL"))
     if promised > longest:
-        return Measured(
-            why_not=f"that takes the {promised} s of the bucket's TTL",
-            cure=f"--prove-seconds {promised} waits for it",
-        )
+        why = f"that takes the {promised} s of the bucket's TTL"
+        return Measured(why_not=Trouble(why, f"--prove-seconds {promised} waits for it"))
     key = f"{CANARY}.{secrets.token_hex(6)}"
     payload = entry.written(Instance(service=CANARY, id=key, status=Status.SHUTDOWN))
     try:
         revision = await line.write(bucket, key, payload, expect=NEVER, ttl=own)
     except (DecisionNeeded, NotReady) as error:
-        return Measured(why_not=str(error))
+        return Measured(why_not=_trouble(error))
     began = clock()
     log.info("canary.expiring", key=key, seconds=promised)
     took = None
     try:
         took = await _gone(line, bucket, key, began + promised + SLACK_SECONDS, began)
     except DecisionNeeded as error:
-        return Measured(why_not=str(error))
+        return Measured(why_not=_trouble(error))
     finally:
         if took is None:
             with contextlib.suppress(NatsmithError, Conflict):

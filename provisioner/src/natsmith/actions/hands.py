@@ -50,23 +50,10 @@ class Hands:
         """What the stream becomes."""
         return dict(self.record.final)
 
-    async def unheard(self, origin: Config, change: Callable[[], Awaitable[object]]) -> None:
-        """Make a change to a mirror while its origin answers no direct gets; or it would begin to answer for it."""
-        if not origin.get("allow_direct"):
-            await change()
-            return
-        self.relay.hold()
-        await self.update(origin | {"allow_direct": False})
-        try:
-            await change()
-        finally:
-            await self.update(origin)
-            await self.relay.to(origin["name"])
-        if origin["name"] == self.record.source:
-            self.relay.rest()
-
     async def switch(self, source: str, copy: str, live: Config, promote: Callable[[], Awaitable[None]]) -> None:
         parked = copies.remembering(copies.parked(live), self.record)  # its copy may not outlive its promotion
+        # Only what its name is asked for by others must fall silent, since it is not the newest any more.
+        parked["allow_direct"] = source == self.record.carrier
         switch = Switch(self.server, self.lock, source, copy, parked)
         self.step("park", stream=source)
         try:
@@ -86,12 +73,6 @@ class Hands:
         with contextlib.suppress(Refused):  # a stream may forbid it
             await self.server.purge_stream(live["name"], subject=parking(live["name"]))
         await self.update(live)
-
-    async def direct_again(self) -> None:
-        """Let the source answer direct gets again, if a run was killed in the moment that it did not."""
-        source = await self.stream(self.record.source)
-        if self.record.original.get("allow_direct") and not source.config.get("allow_direct"):
-            await self.update(dict(self.record.original))
 
     async def stream(self, name: str) -> StreamInfo:
         info = await self.server.stream(name)

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.switching import Incomplete, StandsStill, TooSlow, alike, both, caught_up
+from natsmith.actions.switching import Incomplete, NotBegun, StandsStill, TooSlow, alike, both, caught_up
 from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
-from natsmith.adapters.server import Config, Refused, StreamInfo
+from natsmith.adapters.server import Refused, StreamInfo
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded
+from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway
 from natsmith.model.moving import Record, room
+
+ANEW = 5
+"""How often a copy that does not begin is made anew; a server that comes back lets the first or second one begin."""
 
 
 class Hops(Waking):
     """The steps of one move."""
+
+    begun_anew = 0
 
     async def begin(self) -> None:
         """Begin to copy; a copy answers no direct gets, since it may be behind."""
@@ -23,8 +28,7 @@ class Hops(Waking):
         original = copies.forgetting(source.config)
         if copies.is_parked(source):  # nothing remembers why: what it is to be like is all that is known
             original = copies.promoted(original, self.final)
-        if self.record.original.get("allow_direct"):
-            original["allow_direct"] = True  # it was off for a moment when an earlier run was killed
+            original["allow_direct"] = bool(self.record.original.get("allow_direct"))
         positions = await carrying.positions(self.server, self.record.source)
         self.record = replace(self.record, created=source.created, original=original, positions=positions)
         if copies.too_long(self.record):
@@ -37,7 +41,7 @@ class Hops(Waking):
         await self.server.create_stream(witness)
         config = copies.copying(self.final, self.record.source, self.record)
         self.step("copy", into=config["name"])
-        await self.unheard(original, lambda: self.begun(config))
+        await self.begun(config)
 
     async def _fits(self) -> None:
         """Make what it becomes for a moment, empty: what the server refuses is known before anything is moved."""
@@ -58,16 +62,25 @@ class Hops(Waking):
         """Let the copy take the writes when it has nearly everything and no consumer waits for an answer."""
         source, copy = self.record.source, self.record.carrier
         began, told = clock(), self.told_of(source, copy)
-        info = await self.stream(copy)
-        await self.direct_again()
-        if info.config.get("mirror_direct"):
-            # A server that restarts makes copies answer for what they copy.
-            await self.unheard(dict(self.record.original), lambda: self.update(info.config))
-        await caught_up(self.server, source, copy, until=self.about.until, told=told)
+        try:
+            await caught_up(self.server, source, copy, until=self.about.until, told=told)
+        except NotBegun as error:
+            self._anew(error)
+            self.step("delete", stream=copy)
+            await self.server.delete_stream(copy)
+            self.step("copy", into=copy)
+            await self.begun(copies.copying(self.final, source, self.record))
+            raise
         self.in_time(clock() - began)
         await carrying.drain(self.server, source, self.lock)
         await caught_up(self.server, source, copy, until=self.about.until, told=told)
         await self.switch_out()
+
+    def _anew(self, error: NatsmithError) -> None:
+        """Raise *error* as the last one when a copy was begun too often."""
+        self.begun_anew += 1
+        if self.begun_anew > ANEW:
+            raise StoppedHalfway(str(error)) from error
 
     async def switch_out(self) -> None:
         """Let the copy take the writes."""
@@ -79,26 +92,22 @@ class Hops(Waking):
 
         From then on only the copy knows of the move, and is not changed before another one does.
         """
+        if not self.record.renames:
+            await self.relay.to(self.record.carrier)
         await alike(self.server, self.record.source, self.record.carrier)
         carrier = await self.stream(self.record.carrier)
         positions = await carrying.positions(self.server, self.record.source)
         changed = positions != self.record.positions  # a run was killed here, and its consumers went on
         self.record = replace(self.record, positions=positions)
-        config = copies.remembering(carrier.config, self.record)
-        if not self.record.renames:
-            self.relay.hold()
-            config["allow_direct"] = False  # or what copies it would answer as well
-        if changed or not self.record.renames:
-            await self.update(config)
+        if changed:
+            await self.update(copies.remembering(carrier.config, self.record))
         self.step("delete", stream=self.record.source)
         await self.server.delete_stream(self.record.source)
 
     async def make_anew(self, kept: Record) -> None:
         """Make the new stream, as a copy, and its consumers, which go on with what arrives."""
-        self.relay.hold()
         through = await self.stream(self.record.carrier)
-        if through.config.get("allow_direct"):
-            await self.update(through.config | {"allow_direct": False})
+        await self.relay.to(self.record.carrier)
         parked = copies.is_parked(through)  # there was one which had everything, and may have taken writes
         config = copies.copying(dict(kept.final) if parked else self.final, self.record.carrier, self.record)
         self.step("return", stream=self.record.home)
@@ -121,10 +130,10 @@ class Hops(Waking):
 
     async def _away(self) -> None:
         """Delete what was copied back, which is made anew; nobody but it would remember a copy that is not loaded."""
-        info, home = await self.stream(self.record.carrier), await self.server.stream(self.record.home)
-        self.relay.hold()
-        if home or copies.is_parked(info):
-            await self.update(copies.promoted(info.config, self.final) | {"allow_direct": False})
+        info = await self.stream(self.record.carrier)
+        if copies.is_parked(info):
+            await self.update(copies.promoted(info.config, self.final) | {"allow_direct": True})
+        await self.relay.to(self.record.carrier)
         self.step("delete", stream=self.record.home)
         await self.server.delete_stream(self.record.home)
 
@@ -146,13 +155,14 @@ class Hops(Waking):
         info, back = await both(self.server, through, home)
         live = copies.promoted(info.config, self.final) | {"allow_direct": True}
         if not copies.is_parked(info):
-            await self._answering(live, back)
+            await self.relay.to(through)
             try:
                 await caught_up(self.server, through, home, until=None, told=self.told_of(through, home))
-            except StandsStill:
+            except (NotBegun, StandsStill) as error:
                 await self._away()  # a copy that stands still never goes on
+                self._anew(error)
                 raise
-            await self._pruned(live, back)
+            await self._pruned(back)
             await alike(self.server, through, home)
         self.relay.hold()
         try:
@@ -170,19 +180,11 @@ class Hops(Waking):
         await self.update(config)
         await self.relay.to(self.record.home)
 
-    async def _answering(self, live: Config, back: StreamInfo) -> None:
-        """Let the temporary stream answer direct gets, and the copy of it none."""
-        if back.config.get("mirror_direct"):
-            await self.unheard(live, lambda: self.update(back.config))
-        else:
-            await self.update(live)
-        await self.relay.to(self.record.carrier)
-
-    async def _pruned(self, live: Config, back: StreamInfo) -> None:
+    async def _pruned(self, back: StreamInfo) -> None:
         """Let the new stream drop earlier values of a key as it will: while it was copied nobody may take it for a bucket."""
         most = self.final.get("max_msgs_per_subject") or -1
         if most > 0:
-            await self.unheard(live, lambda: self.update(back.config | {"max_msgs_per_subject": most}))
+            await self.update(back.config | {"max_msgs_per_subject": most})
 
     async def clear(self) -> None:
         """Let consumers go on, and delete the temporary stream."""
@@ -219,7 +221,7 @@ class Hops(Waking):
         await carrying.resume(self.server, self.record.source)
         if copies.is_parked(await self.stream(self.record.source)):
             await self.unpark()
-        await self.direct_again()
         self.step("delete", stream=self.record.carrier)
         await self.server.delete_stream(self.record.carrier)
+        await self.unasked(self.record.source, self.record.carrier)
         await self.server.delete_stream(room(self.record.home))

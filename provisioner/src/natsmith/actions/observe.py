@@ -173,11 +173,20 @@ async def count(server: Server, found: Found, about: str, limit: int) -> int | N
 async def in_parallel(
     ask: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, at_once: int = IN_FLIGHT
 ) -> Sequence[Result]:
-    """Return the answers for all *items*, in their order; at most *at_once* are asked for at a time."""
+    """Return the answers for all *items*, in their order; at most *at_once* are asked for at a time.
+
+    The first that fails ends the others, and they have ended when it is told.
+    """
     gate = asyncio.Semaphore(at_once)
 
     async def one(item: Item) -> Result:
         async with gate:
             return await ask(item)
 
-    return await asyncio.gather(*(one(item) for item in items))
+    asked = [asyncio.ensure_future(one(item)) for item in items]
+    try:
+        return await asyncio.gather(*asked)
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)

@@ -9,8 +9,9 @@ from typing import Literal
 from natsmith.actions.observe import in_parallel
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.cleaning import reason
+from natsmith.registry.errors import Conflict
 from natsmith.registry.found import Found
-from natsmith.registry.line import Conflict, Line
+from natsmith.registry.line import Line
 
 Fate = Literal["removed", "would go", "stays"]
 

@@ -14,6 +14,7 @@ from natsmith.clock import clock
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.moving import PARKING, parking
+from natsmith.model.units import NANOS, parse_time
 
 NEAR = 256
 """So many messages behind, a copy is close enough for a switch of milliseconds."""
@@ -21,8 +22,11 @@ NEAR = 256
 SWITCH_SECONDS = 1.0
 """Longer than this nobody is kept from writing."""
 
-STALL_SECONDS = 30.0
-"""A copy that did not grow for so long does not grow any more; servers begin one, or try again, within 10."""
+BEGIN_SECONDS = 10.0
+"""A copy that has nothing after so long is made anew: who copies waits 30 s for an answer that a dead server owes it."""
+
+STALL_SECONDS = 45.0
+"""A copy that did not grow for so long does not grow any more; who copies has waited, and has tried again."""
 
 CHASE_SECONDS = 60.0
 """How long writers may be faster than the copy, once it has what was there in the beginning."""
@@ -33,6 +37,9 @@ POLL_SECONDS = (0.002, 0.25)
 MOST_GAPS = 500_000
 """With more gaps than this a stream cannot be compared message by message: their list grows to megabytes."""
 
+
+EXPIRING_SECONDS = 5.0
+"""How much sooner one stream may drop a message than another one with the same age limit, at most."""
 
 LOGGED_SECONDS = 5.0
 """How often a log tells how far a copy is."""
@@ -63,6 +70,10 @@ class TooSlow(NatsmithError):
     code = StoppedHalfway.code
 
 
+class NotBegun(TooSlow):
+    """A copy that has nothing yet, though there is something to copy."""
+
+
 class StandsStill(StoppedHalfway):
     """A copy that does not grow any more."""
 
@@ -73,7 +84,7 @@ class Incomplete(StoppedHalfway):
 
 async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
     """Return when *copy* has nearly everything that *source* has."""
-    first, grown, reached = 0, clock(), 0.0
+    first, began, grown, reached = 0, clock(), clock(), 0.0
     last, pause = -1, POLL_SECONDS[0]
     while True:
         origin, mirror = await both(server, source, copy)
@@ -81,8 +92,6 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
         first = first or origin.last_sequence
         now = clock()
         behind = origin.last_sequence - mirror.last_sequence
-        if mirror.config.get("mirror_direct"):
-            raise TooSlow(f"the server was restarted, and {copy} answers for {source}")
         if behind < 0 and not await _reached(server, source, mirror.last_sequence):
             raise StoppedHalfway(f"stream {source} lost what it had: its server was restarted, and it is in memory")
         near = behind <= NEAR and mirror.copying  # one that has not begun would keep writers waiting
@@ -92,6 +101,8 @@ async def caught_up(server: Server, source: str, copy: str, *, until: float | No
             last, grown = mirror.last_sequence, now
         elif not mirror.catching_up and _no_more(origin, mirror) and now - grown > 1:
             return
+        if not mirror.last_sequence and not mirror.copying and now - began > BEGIN_SECONDS:
+            raise NotBegun(f"the copy {copy} has nothing of {source} after {BEGIN_SECONDS:g} s")
         if last >= first:
             reached = reached or now
         if now - grown > STALL_SECONDS and not near:
@@ -162,11 +173,22 @@ async def complete(server: Server, source: str, copy: str) -> None:
     moves_on = moves_on or origin.config.get("deny_purge")  # the mark of an earlier run stays there
     if moves_on or mirror.messages >= origin.messages or max(origin.deleted, mirror.deleted) > MOST_GAPS:
         return
+    # A stream that was loaded again can have earlier values of a key, which its copy rightly dropped.
+    keeps_all = mirror.config.get("max_msgs_per_subject", -1) < 0
+    if keeps_all and origin.first_sequence < mirror.first_sequence and not _expiring(origin):
+        raise Incomplete(f"the copy {copy} begins at {mirror.first_sequence}, and {source} at {origin.first_sequence}")
     origin, mirror = await both(server, source, copy, gaps=True)
     # What is too old goes from the front, where it is no gap.
     lacking = [each for each in mirror.gaps - origin.gaps if origin.first_sequence <= each <= origin.last_sequence]
     if lacking:
         raise Incomplete(f"the copy {copy} lacks {len(lacking)} messages that {source} has, such as {min(lacking)}")
+
+
+def _expiring(info: StreamInfo) -> bool:
+    """Return whether a stream's first message may go any moment, or may be gone where it was looked for later."""
+    lives = info.config.get("max_age", 0) / NANOS
+    age = (parse_time(info.now) - parse_time(info.first_time)).total_seconds()
+    return bool(lives) and age > lives - EXPIRING_SECONDS
 
 
 class Switch:

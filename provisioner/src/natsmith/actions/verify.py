@@ -122,11 +122,11 @@ async def _in_twin(server: Server, make: Config, objects: list[Found]) -> list[P
         ) from refusal
     aged, own = bool(make.get("max_age")), bool(make.get("allow_msg_ttl"))
     try:
-        waits = [_lived(server, name, subject + "aged", limit=TWIN_SECONDS + SLACK_SECONDS)] if aged else []
-        waits += (
-            [_lived(server, name, subject + "own", limit=KEY_SECONDS + SLACK_SECONDS, ttl=KEY_SECONDS)] if own else []
+        canaries: list[tuple[str, int, int | None]] = [("aged", TWIN_SECONDS, None)] if aged else []
+        canaries += [("own", KEY_SECONDS, KEY_SECONDS)] if own else []
+        lives = await in_parallel(
+            lambda each: _lived(server, name, subject + each[0], limit=each[1] + SLACK_SECONDS, ttl=each[2]), canaries
         )
-        lives = await asyncio.gather(*waits)
     finally:
         await server.delete_stream(name)
     kinds = [(TWIN_SECONDS, "a canary in its twin")] if aged else []

@@ -70,11 +70,17 @@ class Waking(Hands):
 
     async def begun(self, config: Config, *, unless: int | None = None) -> None:
         """Begin a copy with nothing, *unless* what a server kept of an earlier one reaches a sequence."""
+        await self.unasked(config["mirror"]["name"], config["name"])
         made = await self.server.create_stream(config)
         if made.last_sequence and (unless is None or made.last_sequence < unless):
             # What was kept need not be whole; once it is deleted nothing is left of it.
             await self.server.delete_stream(config["name"])
             await self.server.create_stream(config)
+
+    async def unasked(self, origin: str, copy: str) -> None:
+        """Delete what an earlier copy got its messages through: a later one of that name would go on where it was."""
+        for name in await self.server.copiers(origin, copy):
+            await self.server.delete_consumer(origin, name)
 
     async def quiet(self) -> None:
         """Have nobody answer direct gets for a moment; of an old name from now on."""

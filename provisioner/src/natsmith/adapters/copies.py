@@ -8,7 +8,7 @@ from typing import Any
 
 from natsmith.adapters.server import Config, ConsumerInfo, StreamInfo
 from natsmith.adapters.wire import CARRIED, RENAMED, STARTS, filters, own_metadata, remembered_map
-from natsmith.model.moving import METADATA, Moving, Record, Stage, parking, room
+from natsmith.model.moving import COPYING, METADATA, Moving, Record, Stage, parking, room
 from natsmith.planning.subjects import meet
 
 ONLY_PROMOTED = (
@@ -36,12 +36,14 @@ def copying(final: Config, source: str, record: Record) -> Config:
         "deny_delete": False,
         "deny_purge": False,
     }
-    result |= {"mirror": {"name": source}, "allow_direct": False, "no_ack": False}
+    result |= {"mirror": _mirror(source), "allow_direct": False, "no_ack": False}
     for key in ("allow_rollup_hdrs", "allow_msg_ttl"):  # what is copied was written by the source's rules
         result[key] = bool(final.get(key) or record.original.get(key))
     if source == record.source and not record.renames:
         # It has to outlive a restart, and keeps what consumers have not got, whatever the ends of the move are like.
         result |= {"name": record.carrier, "storage": "file", "retention": "limits", "max_consumers": -1}
+        # Nobody asks it by its name yet. Told only later, replicas that are behind would answer as well.
+        result["allow_direct"] = True
         result.pop("persist_mode", None)
     else:
         if result.get("retention") == "interest":
@@ -68,18 +70,20 @@ def witness(record: Record) -> Config:
     return remembering(config | {"name": name, "subjects": [parking(name)], "storage": "file"}, record)
 
 
+def _mirror(source: str, **more: Any) -> Config:
+    return {"name": source, "external": {"api": COPYING, "deliver": ""}, **more}
+
+
 def _renaming(source: str, final: Config, record: Record) -> Config:
     """Return a mirror that gives messages the subjects of the new name. What no transform matches is left out."""
     old, new = record.original.get("subjects") or [], final.get("subjects") or []
     changed = old != new and len(old) == len(new)
     pairs = list(zip(old, new, strict=True)) if changed else []
     if not pairs:
-        return {"name": source}
+        return _mirror(source)
     parked = parking(source)
-    return {
-        "name": source,
-        "subject_transforms": [{"src": one, "dest": other} for one, other in [*pairs, (parked, parked)]],
-    }
+    transforms = [{"src": one, "dest": other} for one, other in [*pairs, (parked, parked)]]
+    return _mirror(source, subject_transforms=transforms)
 
 
 def parked(config: Config) -> Config:

@@ -6,14 +6,13 @@ nats-py's JetStream classes drop fields they do not know, so requests are writte
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from natsmith.adapters import answers, wire
+from natsmith.adapters.api import PASSING, Api
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.link import Link, opened
@@ -30,114 +29,25 @@ from natsmith.adapters.server import (
     Relay,
     StreamInfo,
 )
-from natsmith.errors import DecisionNeeded, NotReady, WrongValues
+from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.log import Log
 
 NO_JETSTREAM = 10039
-PASSING = {10008, 10009, 10076}
-"""What the server says while there is no leader yet, while another server leads, and before JetStream runs."""
 
 OLDEST_LEVEL = 1
 """The API level of 2.11; older servers have none."""
-
-PAGES_AT_ONCE = 8
-"""A page of 256 streams is some 300 kB, and a client drops answers that pile up."""
 
 COUNTING_SECONDS = (10, 1)
 """How long a consumer that only counts may outlive a run that died before it was deleted; less where a stream says so."""
 
 THRESHOLD_EXCEEDED = 10153
 NO_SUCH_SEQUENCE = 10043
+COPIED_INTO = "_nats.mirror.stream"
 COPIERS = ("JS_MIRROR_", "JS_SOURCE_")
 
-Entry = TypeVar("Entry")
 
-
-class JetStream:
+class JetStream(Api):
     """One account on one server; see ``server.Server``."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = self._link = link
-        """The connection itself, for the registry's verbs."""
-
-        self.passing = PASSING
-        """The refusals that pass by themselves."""
-
-    async def close(self) -> None:
-        """End the connection; requests that still wait fail."""
-        await self._link.close()
-
-    async def __aenter__(self) -> JetStream:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that one request may take."""
-        return self._link.timeout
-
-    @timeout.setter
-    def timeout(self, seconds: float) -> None:
-        self._link.timeout = seconds
-
-    async def _ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        payload = b"" if body is None else json.dumps(body).encode()
-        return await self._answer(call, f"$JS.API.{call}", payload)
-
-    async def _answer(
-        self, call: str, subject: str, payload: bytes, headers: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        most = self._link.greeting.get("max_payload", 0)
-        size = len(payload) + sum(len(name) + len(value) + 16 for name, value in (headers or {}).items())
-        if 0 < most < size:
-            # Sent all the same, it would end the connection.
-            raise WrongValues(
-                f"the request {call} is {size} bytes, but the server takes {most}: shorten what it has to hold, "
-                "such as metadata and descriptions, or raise max_payload on the server"
-            )
-        answer: dict[str, Any] = json.loads(await self._link.send(subject, payload, headers))
-        refused = answers.refusal(call, answer)
-        if refused is None:
-            return answer
-        if refused.code in self.passing:
-            raise NotReady(
-                f"{self._link.where} cannot answer {call} now: {refused}. Run the same command again"
-            ) from refused
-        raise refused
-
-    async def _find(
-        self, call: str, body: Mapping[str, Any] | None = None, *, absent: tuple[int, ...] = (STREAM_NOT_FOUND,)
-    ) -> dict[str, Any] | None:
-        """Return the answer, or None where what it is about is not there."""
-        try:
-            return await self._ask(call, body)
-        except Refused as refused:
-            if refused.code in absent:
-                return None
-            raise
-
-    async def _listing(self, call: str, key: str, convert: Callable[[answers.Answer], Entry]) -> list[Entry]:
-        """Return all entries of a listing: the first page tells how many there are, the others follow, a few at once."""
-        gate = asyncio.Semaphore(PAGES_AT_ONCE)
-
-        async def page(offset: int) -> tuple[list[Entry], int]:
-            async with gate:
-                answer = await self._find(call, {"offset": offset})
-            if answer is None:
-                return [], 0
-            missing = answer.get("missing")
-            if missing:
-                # Only a cluster says so. Taken for absent, they would be planned as new.
-                names = ", ".join(missing)
-                raise NotReady(f"{self._link.where} cannot reach {names} now: a server of the cluster may be down")
-            return [convert(each) for each in answer[key] or []], answer["total"]
-
-        first, total = await page(0)
-        offsets = range(len(first), total, len(first)) if first else range(0)
-        rest = await asyncio.gather(*(page(offset) for offset in offsets))
-        return [*first, *itertools.chain.from_iterable(entries for entries, _ in rest)]
 
     async def user_account(self) -> str:
         """Return the name of the account that our user belongs to, or nothing where the server does not tell."""
@@ -188,6 +98,15 @@ class JetStream:
         found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
         # From 2.14 on a stream lists by which others copy it as well.
         return list({each.name: each for each in found if not each.name.startswith(COPIERS)}.values())
+
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return the consumers through which another stream copies one."""
+        found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
+        return [
+            each.name
+            for each in found
+            if each.name.startswith(COPIERS) and (each.config.get("metadata") or {}).get(COPIED_INTO) == into
+        ]
 
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""
@@ -240,13 +159,14 @@ class JetStream:
             return int(answer["num_pending"])
         return None
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
+    async def publish(
+        self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None, patient: bool = True
+    ) -> int:
         """Store a message and return its sequence."""
         headers = {} if expect is None else {"Nats-Expected-Last-Subject-Sequence": str(expect)}
         if ttl is not None:
             headers["Nats-TTL"] = f"{ttl}s"
-        answer = await self._answer(f"publish on {subject}", subject, payload, headers or None)
-        return int(answer["seq"])
+        return await self._stored(subject, payload, headers or None, patient=patient)
 
     async def last(self, stream: str, subject: str) -> Message | None:
         """Return the newest message of a subject, or None."""

@@ -18,8 +18,8 @@ import nats.errors
 
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
-from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
-from natsmith.model.moving import PARKING
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, Unheard, WrongValues
+from natsmith.model.moving import COPYING, PARKING
 
 REQUEST_SECONDS = 5.0
 RETRY_SECONDS = 0.25
@@ -134,7 +134,7 @@ class Link:
         if isinstance(answer, NatsmithError):
             raise answer
         if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
-            raise NotReady(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
+            raise Unheard(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
         return bytes(answer.data), answer.headers or {}
 
     async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:
@@ -292,6 +292,8 @@ def _grant(subject: str) -> str:
         return ".".join([*words[:5], ">"])
     if subject.startswith(PARKING):
         return f"{PARKING}*"
+    if subject.startswith(COPYING):
+        return f"{COPYING}.CONSUMER.CREATE.*"
     if words[:2] != ["$JS", "API"]:
         return subject
     verb = 5 if words[2:4] == ["STREAM", "MSG"] else 4

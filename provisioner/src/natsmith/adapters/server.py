@@ -147,6 +147,9 @@ class Server(Protocol):
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream."""
 
+    async def copiers(self, stream: str, into: str) -> list[str]:
+        """Return the consumers of *stream* through which *into* copies it, where a server shows them."""
+
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""
 
@@ -168,8 +171,10 @@ class Server(Protocol):
     async def count_since(self, stream: str, time: str) -> int | None:
         """Return how many messages were stored at or after *time*, or None where the stream does not let anyone ask."""
 
-    async def publish(self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None) -> int:
-        """Store a message and return its sequence.
+    async def publish(
+        self, subject: str, payload: bytes, *, expect: int | None = None, ttl: int | None = None, patient: bool = True
+    ) -> int:
+        """Store a message and return its sequence; who is *patient* waits for a stream that was made just now.
 
         With *expect*, only if the subject's newest message has that sequence (0: has none): else ``Refused`` with
         ``WRONG_LAST_SEQUENCE``. With *ttl*, the message goes after that many seconds.

@@ -21,8 +21,9 @@ from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, Exit, NotReady, WrongValues
 from natsmith.log import Log
 from natsmith.registry.changes import Change
+from natsmith.registry.errors import NoBucket
 from natsmith.registry.findings import findings
-from natsmith.registry.line import Line, NoBucket
+from natsmith.registry.line import Line
 from natsmith.registry.snapshot import Entries, Leaders
 from natsmith.registry.view import View
 from natsmith.views import registry as text
@@ -174,6 +175,11 @@ async def _opened(args: argparse.Namespace, log: Log) -> AsyncIterator[Session]:
     for option in ("bucket", "elections"):
         if not re.fullmatch(r"[-_A-Za-z0-9]+", getattr(args, option)):
             raise WrongValues(f"--{option} is no name of a bucket: use letters, digits, - and _")
+    if args.bucket == args.elections:
+        raise WrongValues(
+            f"--bucket and --elections are both {args.bucket}, but leaders have a bucket of their own: "
+            "--bucket names the one where services register, --elections the one where they elect leaders"
+        )
     accounts = sessions.accounts(args, ())
     if len(accounts) > 1:
         raise WrongValues(

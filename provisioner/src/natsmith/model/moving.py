@@ -13,6 +13,12 @@ from typing import Any
 METADATA = "natsmith.move"
 TEMPORARY = "natsmith_move_"
 PARKING = "_natsmith.park."
+COPYING = "_natsmith.api"
+"""Where a copy asks for what it copies, and natsmith passes that on.
+
+A copy that asks a server itself answers direct gets for what it copies, however little it has yet.
+"""
+
 FORMAT = 1
 
 

@@ -12,6 +12,7 @@ from natsmith.registry.candidacy import Leader
 from natsmith.registry.changes import Change, Kind
 from natsmith.registry.election import Leadership, LeadershipLost, Lease
 from natsmith.registry.entry import Instance, Status
+from natsmith.registry.errors import Replaced, WrongUse
 from natsmith.registry.presence import Presence
 from natsmith.registry.services import Registry
 
@@ -29,6 +30,8 @@ __all__ = [
     "NotReady",
     "Presence",
     "Registry",
+    "Replaced",
     "Status",
+    "WrongUse",
     "WrongValues",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from natsmith.errors import DecisionNeeded, WrongValues
-from natsmith.registry.entry import DEFAULT_TTL, Instance
+from natsmith.registry.entry import DEFAULT_TTL, LONGEST_TTL, Instance
 
 NANO = 1_000_000_000
 GRACE_SECONDS = 5
@@ -63,6 +63,8 @@ class Bucket:
             raise WrongValues(
                 f"ttl is {ttl!r}, but must be whole seconds, 1 or more: the server knows no parts of them"
             )
+        if ttl is not None and ttl > LONGEST_TTL:
+            raise WrongValues(f"ttl is {ttl} s, but must be {LONGEST_TTL} s at most: readers take no longer one")
         own = int(self.ttl)
         if ttl is None or ttl == own:
             if own:

@@ -11,9 +11,11 @@ from typing import Any
 
 from natsmith.clock import clock
 from natsmith.errors import NatsmithError
+from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket
-from natsmith.registry.feed import Event, Feed
-from natsmith.registry.line import NEVER, Line, Stored, log
+from natsmith.registry.consumer import Event
+from natsmith.registry.feed import Feed
+from natsmith.registry.line import Line, log
 
 AGAIN_SECONDS = 0.1
 """How soon a key is tried again that should have expired: servers are up to 0.3 s late."""
@@ -129,21 +131,27 @@ class Candidacy:
             # Ours although nobody answered when it was written: it is taken once more, since when it began is not known.
             self._expected = last.revision
         elif last:
-            ttl = _seconds(said.get("ttl"))
+            ttl = _whole(said.get("ttl"))
             self._free_at = clock() + min(ttl, last.at + ttl - self._line.now())
         self._heard.set()
 
 
-def leader_of(group: str, last: Stored | None) -> Leader | None:
-    """Return who leads a group by its key's newest value."""
+def leader_of(group: str, last: Stored | None, *, now: float) -> Leader | None:
+    """Return who leads a group by its key's newest value.
+
+    A server is late with letting go of a key, most of all when it comes back: a lease that is over leads nobody.
+    """
     if last is None or last.deleted:
         return None
     said = said_in(last.payload)
+    ttl = _whole(said.get("ttl"))
+    if 0 < ttl <= now - last.at:
+        return None
     return Leader(
         group=group,
         id=str(said.get("id", "unknown")),
-        token=said["token"] if isinstance(said.get("token"), int) else last.revision,
-        ttl=_seconds(said.get("ttl")),
+        token=_whole(said.get("token")) or last.revision,
+        ttl=ttl,
         heard=last.at,
     )
 
@@ -157,6 +165,6 @@ def said_in(payload: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _seconds(ttl: object) -> int:
-    """Return a lease's length, or 0 where a value says something that is none."""
-    return ttl if isinstance(ttl, int) and 0 < ttl < 1e9 else 0
+def _whole(number: object) -> int:
+    """Return a lease's length or its token, or 0 where a value says something that is none."""
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63 else 0

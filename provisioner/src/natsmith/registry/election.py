@@ -20,13 +20,18 @@ from typing import Any
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
 from natsmith.registry import entry
+from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.candidacy import AGAIN_SECONDS, Candidacy, said_in
-from natsmith.registry.line import NEVER, Conflict, Line, Stored, log
+from natsmith.registry.errors import Conflict, WrongUse
+from natsmith.registry.line import Line, answered, log
 
 MARGIN = 0.1
 """The part of a lease that is not used: clocks do not run equally fast."""
 
+
+LONGEST_LEASE = 3600
+"""Seconds for which a group may be without a leader after one died."""
 
 GOODBYE_SECONDS = 1.0
 """Nobody waits longer for an answer when it lets go."""
@@ -75,9 +80,14 @@ class Leadership:
             raise WrongValues(
                 f"ttl is {ttl!r}, but must be whole seconds, 1 or more: the server knows no parts of them"
             )
+        if ttl > LONGEST_LEASE:
+            raise WrongValues(
+                f"ttl is {ttl} s, but must be {LONGEST_LEASE} s at most: when a leader dies, nobody leads for that long. "
+                "A lease is renewed while its block runs, so that long work needs no longer one"
+            )
         self._key = entry.group_key(group)
         self._line, self._group, self._ttl = line, group, ttl
-        self._id = id or f"{socket.gethostname()}-{os.getpid()}"
+        self._id = entry.leader_id(id) or f"{socket.gethostname()}-{os.getpid()}"
         self._run = ""
         """Tells this block's writes from all others; empty while there is no block."""
 
@@ -95,7 +105,7 @@ class Leadership:
 
     async def __aenter__(self) -> Lease:
         if self._run:
-            raise RuntimeError(f"this leadership of {self._group} is entered already: make another one")
+            raise WrongUse(f"this leadership of {self._group} is entered already: make another one")
         self._run, self._lease, self._revision = secrets.token_hex(8), None, NEVER
         self._asked = self._stopped_body = self._leaving = False
         try:
@@ -137,7 +147,7 @@ class Leadership:
 
     async def _campaign(self) -> Lease:
         """Return the lease when it is won; leave nothing behind where it is not."""
-        self._bucket = await self._line.bucket(self._bucket.name)
+        self._bucket = await self._line.bucket(self._bucket.name, profile="election")
         why = self._bucket.no_elections(self._ttl)
         if why:
             raise DecisionNeeded(
@@ -163,7 +173,7 @@ class Leadership:
             expected = await candidacy.free()
             began, self._asked = clock(), True
             try:
-                self._revision = await self._write(expected)
+                self._revision = await answered(self._write(expected), GOODBYE_SECONDS)
             except Conflict:
                 await candidacy.beaten()
             except NotReady as error:

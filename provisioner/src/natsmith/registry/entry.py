@@ -22,6 +22,9 @@ LARGEST = 64 * 1024
 DEFAULT_TTL = 30
 """Seconds, where neither bucket nor writer says how long an entry lives."""
 
+LONGEST_TTL = 2**31 - 1
+"""Seconds; readers do not take what says more for a time to live."""
+
 CANARY = "natsmith-doctor"
 """The service of keys that only prove that entries expire: nobody takes them for instances."""
 
@@ -87,6 +90,15 @@ def key_of(service: str, id: str) -> str:
     return f"{service}.{id}"
 
 
+def check_service(name: str) -> None:
+    """Raise WrongValues for the name of a service that nobody can have, also no writer before natsmith."""
+    if not _is_name(name, _ID):
+        raise WrongValues(
+            f"the service {_shown(name)} cannot be one: use up to {_LONGEST_NAME} of A-Z a-z 0-9 - _ = "
+            "(and single dots between them, in names from before natsmith)"
+        )
+
+
 def is_canary(key: str) -> bool:
     """Return whether a key is none of a service's."""
     return key.startswith(f"{CANARY}.")
@@ -100,6 +112,15 @@ def group_key(group: str) -> str:
             "with single dots between them"
         )
     return group
+
+
+def leader_id(id: str) -> str:
+    """Return the name of somebody who wants to lead, or raise WrongValues for one that nobody could read."""
+    if not isinstance(id, str) or len(id) > _LONGEST_NAME or not id.isprintable():
+        raise WrongValues(
+            f"the id {_shown(id)} cannot tell who leads: use a text of up to {_LONGEST_NAME} characters, or leave it out"
+        )
+    return id
 
 
 def bucket_name(name: str) -> str:
@@ -187,6 +208,13 @@ def read(key: str, payload: bytes, *, revision: int, heartbeat: float) -> Instan
     )
 
 
+def run_in(key: str, payload: bytes) -> str | None:
+    """Return which process wrote an entry, or None where it is not understood."""
+    with contextlib.suppress(Unread):
+        return read(key, payload, revision=0, heartbeat=0.0).run
+    return None
+
+
 # What the SDKs and scripts before natsmith called things: each of them put its own names into the JSON.
 _OLDER_SERVICE = ("service", "service_name", "service_type", "serviceName", "name", "type")
 _OLDER_ID = ("instance_id", "instanceId", "service_id", "id")
@@ -233,7 +261,7 @@ def _metadata(said: Mapping[str, Json], version: int) -> Mapping[str, Json]:
 
 def _ttl(said: Mapping[str, Json]) -> int:
     given = next((said[name] for name in _OLDER_TTL if name in said), 0)
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 2**31:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= LONGEST_TTL:
         return int(given)
     raise Unread(f"its ttl is {_short(given)}, but must be whole seconds such as {DEFAULT_TTL}")
 

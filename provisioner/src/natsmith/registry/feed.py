@@ -10,7 +10,6 @@ import contextlib
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -20,9 +19,10 @@ from nats.aio.subscription import Subscription
 
 from natsmith.clock import clock
 from natsmith.errors import NatsmithError, NotReady
-from natsmith.registry.bucket import NANO, Bucket
-from natsmith.registry.consumer import IDLE_SECONDS, position, request
-from natsmith.registry.line import Line, gone, kept, log, refused
+from natsmith.registry.answers import refused
+from natsmith.registry.bucket import Bucket
+from natsmith.registry.consumer import IDLE_SECONDS, Event, event, position, request
+from natsmith.registry.line import Line, log
 
 SILENCE_SECONDS = 2.5 * IDLE_SECONDS
 LOOK_SECONDS = 60.0
@@ -36,22 +36,6 @@ SHORTEST_PAUSE = 0.25
 
 IN_FLIGHT_SECONDS = 1.0
 """How long what was written may be on its way; what takes longer is asked for anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A value that was written to a key, or that it is gone."""
-
-    key: str
-    revision: int
-    at: float
-    payload: bytes
-    gone: bool
-    expired: bool
-    """Whether the server's own marker says so."""
-
-    kept: float = 0.0
-    """The seconds that the server keeps it by a TTL of its own; 0: it has none, -1: it stays for ever."""
 
 
 class Hearer(Protocol):
@@ -128,18 +112,23 @@ class Feed:
         try:
             bucket = await self._line.bucket(self._name)
             if bucket.created == self._bucket.created and self._current.is_set():
-                async with asyncio.timeout(IN_FLIGHT_SECONDS):
-                    while self._revision < bucket.last_revision:
-                        self._more.clear()
-                        await self._more.wait()
-                self._look_at(bucket)
-                return True
+                if await self.reaches(bucket.last_revision):
+                    self._look_at(bucket)
+                    return True
+                log.debug("bucket %s is not told, and heard anew", self._name)
         except NatsmithError as error:
             self._told(error)
-        except TimeoutError:
-            log.debug("bucket %s is not told, and heard anew", self._name)
         self._lose()
         return False
+
+    async def reaches(self, revision: int) -> bool:
+        """Return whether all up to a revision is told within a moment, where anything is told."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IN_FLIGHT_SECONDS):
+                while self._current.is_set() and self._revision < revision:
+                    self._more.clear()
+                    await self._more.wait()
+        return self._current.is_set() and self._revision >= revision
 
     async def _first(self) -> None:
         """Wait for the first time that all was told, for as long as something is."""
@@ -150,8 +139,7 @@ class Feed:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     return await self.current()
         raise self.trouble or NotReady(
-            f"bucket {self._name} tells nothing: may the user of this connection subscribe to its inbox, "
-            f"and publish on $JS.FC.{self._bucket.stream}.>?"
+            f"bucket {self._name} tells nothing: may the user of this connection subscribe to its inbox?"
         )
 
     def _lose(self, *_: object) -> None:
@@ -225,8 +213,16 @@ class Feed:
         except nats.errors.Error as error:
             raise NotReady(f"the connection cannot subscribe to {inbox}: {error}") from error
         answer = await self._line.ask(
-            f"$JS.API.CONSUMER.CREATE.{bucket.stream}.{consumer}.{self._filter}",
-            request(bucket, consumer, inbox, filter=self._filter, after=0 if anew else self._revision),
+            # Without the filter in the subject: so far go the rights of a provisioner.
+            f"$JS.API.CONSUMER.CREATE.{bucket.stream}.{consumer}",
+            request(
+                bucket,
+                consumer,
+                inbox,
+                filter=self._filter,
+                after=0 if anew else self._revision,
+                paced=self._line.may_pace,
+            ),
         )
         if "error" in answer:
             raise refused(f"to tell about bucket {self._name}", answer["error"])
@@ -255,17 +251,7 @@ class Feed:
             return
         self._delivered, self._revision = number, revision
         self._more.set()
-        self._hearer.happened(
-            Event(
-                key=msg.subject.split(".", 2)[2],
-                revision=revision,
-                at=time / NANO,
-                payload=msg.data,
-                gone=gone(headers),
-                expired="Nats-Marker-Reason" in (headers or {}),
-                kept=kept(headers),
-            )
-        )
+        self._hearer.happened(event(msg.subject, revision, time, msg.data, headers or {}))
         if not pending or revision >= self._there:  # where it is written all the time something always follows
             self._now_current()
 
@@ -275,6 +261,9 @@ class Feed:
             self._lose()
             return
         stalled = headers.get("Nats-Consumer-Stalled", "")
+        if stalled and not self._line.may_pace:
+            self._lose()
+            return
         asked = reply or stalled
         if asked:  # it sends no more before it is told that what it sent has arrived
             with contextlib.suppress(nats.errors.Error, OSError):  # who is not connected begins again anyway

@@ -24,6 +24,14 @@ LEASE_SECONDS = 10
 """The shortest lease that elections have unless they ask for another one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something is not known."""
+
+    text: str
+    cure: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What came of a canary that was to expire."""
@@ -33,11 +41,8 @@ class Measured:
     took: float | None = None
     """Seconds until it was gone; None: it was not, or there was none."""
 
-    why_not: str = ""
+    why_not: Trouble | None = None
     """Why nothing was measured."""
-
-    cure: str = ""
-    """What measures it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class Facts:
     server: str
     name: str
     bucket: Bucket | None = None
-    trouble: str = ""
+    trouble: Trouble | None = None
     """Why there is no bucket."""
 
     now: float = 0.0
@@ -57,7 +62,7 @@ class Facts:
     """How many seconds this machine's clock is ahead of the server's."""
 
     found: Sequence[Found] = ()
-    unreadable: str = ""
+    unreadable: Trouble | None = None
     """Why the entries could not be read."""
 
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -66,7 +71,7 @@ class Facts:
     measured: Measured | None = None
     elections: str = ""
     elections_bucket: Bucket | None = None
-    elections_trouble: str = ""
+    elections_trouble: Trouble | None = None
     """Why nothing is known of the bucket of elections, though it may be there."""
 
 
@@ -84,7 +89,8 @@ def findings(facts: Facts) -> list[Finding]:
     """Return every answer, in the order of the questions."""
     bucket = facts.bucket
     if bucket is None:
-        return [_good("server", facts.server), _bad("bucket", facts.trouble)]
+        why = facts.trouble or Trouble(f"nothing is known of bucket {facts.name}", "ask again")
+        return [_good("server", facts.server), _bad("bucket", why.text, why.cure)]
     return [
         _good("server", facts.server),
         _ttl(bucket),
@@ -168,7 +174,7 @@ def _storage(bucket: Bucket) -> Finding:
 
 def _entries(facts: Facts, bucket: Bucket) -> Iterator[Finding]:
     if facts.unreadable:
-        yield _bad("entries", f"they cannot be read: {facts.unreadable}")
+        yield _bad("entries", f"they cannot be read: {facts.unreadable.text}", facts.unreadable.cure)
         return
     states = [each.state(bucket, facts.now) for each in facts.found]
     stale = [each for each, state in zip(facts.found, states, strict=True) if state is State.STALE]
@@ -230,7 +236,7 @@ def _measured(facts: Facts) -> Iterator[Finding]:
     if measured is None:
         return
     if measured.why_not:
-        yield _careful("expiry", f"not measured: {measured.why_not}", measured.cure)
+        yield _careful("expiry", f"not measured: {measured.why_not.text}", measured.why_not.cure)
         return
     promised = f"promised are {measured.promised} s by {measured.by}"
     if measured.took is None:
@@ -248,7 +254,7 @@ def _measured(facts: Facts) -> Iterator[Finding]:
 def _elections(facts: Facts) -> Finding:
     bucket = facts.elections_bucket
     if bucket is None and facts.elections_trouble:
-        return _careful("elections", facts.elections_trouble)
+        return _careful("elections", facts.elections_trouble.text, facts.elections_trouble.cure)
     if bucket is None:
         return _good("elections", f"there is no bucket {facts.elections}: nobody elects a leader here")
     why = bucket.no_elections(LEASE_SECONDS)

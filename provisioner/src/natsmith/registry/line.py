@@ -6,60 +6,40 @@ The application keeps its client, with its own callbacks; the registry's are put
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
 
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, WrongValues
+from natsmith.errors import DecisionNeeded, NotReady, WrongValues
+from natsmith.registry.answers import (
+    NO_MESSAGE,
+    STREAM_NOT_FOUND,
+    WRONG_LAST_REVISION,
+    Stored,
+    refused,
+    seconds,
+    stored_in,
+)
 from natsmith.registry.bucket import Bucket, bucket_of
+from natsmith.registry.errors import Conflict, NoBucket, NotAllowed, WrongUse
 
 log = logging.getLogger("natsmith.registry")
 
 REQUEST_SECONDS = 5.0
-STREAM_NOT_FOUND = 10059
-NO_MESSAGE = 10037
-WRONG_LAST_REVISION = 10071
-UNAVAILABLE = 503
-JETSTREAM_OFF = (10039, 10076)
 VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
-NEVER = 0
-"""What is expected of a key that was never written, or is gone."""
 
+T = TypeVar("T")
 
 Back: TypeAlias = Callable[[bool], None]
 """Told whether it is the same server, which then ran all the while."""
 
 Lost: TypeAlias = Callable[[], None]
-
-
-class NoBucket(DecisionNeeded):
-    """There is no bucket of that name."""
-
-
-class Conflict(Exception):
-    """The key has another revision than was expected."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """The newest value of a key."""
-
-    revision: int
-    at: float
-    """When it was stored: seconds since 1970 by the server's clock."""
-
-    payload: bytes
-    deleted: bool
-    """Whether it is a marker: the key is gone, and its revision has to be expected all the same."""
 
 
 class Line:
@@ -73,6 +53,9 @@ class Line:
         self._listeners: list[tuple[Back, Lost]] = []
         self._no_inbox = ""
         """What this user is not allowed, and needs to hear answers."""
+
+        self.may_pace = True
+        """Whether this user may acknowledge portions of what it is told; learnt when it is refused."""
 
         self._up = asyncio.Event()
         self._denied: dict[str, list[asyncio.Future[str]]] = {}
@@ -103,6 +86,15 @@ class Line:
         if self.client.is_closed:
             raise DecisionNeeded("the connection is closed for good: connect anew, and make a Registry of that client")
 
+    def check_loop(self) -> None:
+        """Raise WrongUse where the client lives in another event loop, and would never be heard in this one."""
+        reading = self.client._reading_task
+        if reading and reading.get_loop() is not asyncio.get_running_loop():
+            raise WrongUse(
+                "the client was connected in another event loop (an earlier asyncio.run, or another thread): "
+                "connect in the one where the Registry is used"
+            )
+
     @property
     def is_up(self) -> bool:
         """Whether the connection stands."""
@@ -113,28 +105,23 @@ class Line:
     ) -> dict[str, Any]:
         """Return the answer to one request; NotReady where there is none in time, DecisionNeeded where it is forbidden."""
         self.check_open()
-        denied: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._denied.setdefault(subject.lower(), []).append(denied)
-        request = asyncio.ensure_future(self.client.request(subject, payload, timeout=timeout, headers=headers))
         try:
             async with asyncio.timeout(timeout):
+                # nats-py would keep it and send it when the server is back, perhaps when nobody means it any more.
                 await self.up()
-                both: set[asyncio.Future[Any]] = {request, denied}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if denied.done():
-                raise DecisionNeeded(
-                    f"the user of this connection may not {denied.result() or f'publish on {subject}'}: grant it that"
-                )
-            answer: dict[str, Any] = json.loads(request.result().data)
+                answer: dict[str, Any] = json.loads(await self._answer(subject, payload, headers, timeout))
         except (TimeoutError, nats.errors.TimeoutError):
             self.check_open()
             if self._no_inbox:
-                raise DecisionNeeded(f"the user of this connection may not {self._no_inbox}: grant it that") from None
+                raise NotAllowed(self._no_inbox) from None
             raise NotReady(f"no answer to {subject} within {timeout:g} s: try again later") from None
         except ValueError as error:
             raise NotReady(f"what answers {subject} is no JetStream: {error}") from error
         except nats.errors.MaxPayloadError as error:
-            raise WrongValues(f"{len(payload)} bytes are more than the server takes: {error}") from error
+            raise WrongValues(
+                f"{len(payload)} bytes on {subject} are more than the {self.client.max_payload} that the server takes: "
+                "keep less in it, such as where the rest is, or raise the server's max_payload"
+            ) from error
         except nats.errors.NoRespondersError:
             raise NotReady(
                 f"nobody answers {subject}: the bucket is not there or moves just now, or JetStream is off"
@@ -142,6 +129,19 @@ class Line:
         except (nats.errors.Error, OSError) as error:
             self.check_open()
             raise NotReady(f"{subject} could not be sent: {error}") from error
+        return answer
+
+    async def _answer(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> bytes:
+        """Return what is answered, or raise as soon as the server says that it is forbidden to ask."""
+        denied: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._denied.setdefault(subject.lower(), []).append(denied)
+        request = asyncio.ensure_future(self.client.request(subject, payload, timeout=timeout, headers=headers))
+        try:
+            both: set[asyncio.Future[Any]] = {request, denied}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if denied.done():
+                raise NotAllowed(denied.result() or f"publish on {subject}")
+            return request.result().data
         finally:
             waiting = self._denied[subject.lower()]
             waiting.remove(denied)
@@ -150,18 +150,15 @@ class Line:
             # nats-py may lose a cancellation, and end in an error that asyncio prints when nobody looks at it.
             request.add_done_callback(lambda done: done.cancelled() or done.exception())
             request.cancel()
-        return answer
 
-    async def bucket(self, name: str, *, timeout: float = REQUEST_SECONDS) -> Bucket:
+    async def bucket(self, name: str, *, timeout: float = REQUEST_SECONDS, profile: str = "serviceRegistry") -> Bucket:
         """Return a bucket as it is now, and learn the server's time by the way."""
         asked = clock()
         answer = await self.ask(f"$JS.API.STREAM.INFO.KV_{name}", b"", timeout=timeout)
         answered = clock()
         refusal = answer.get("error")
         if refusal and refusal.get("err_code") == STREAM_NOT_FOUND:
-            raise NoBucket(
-                f"there is no bucket {name}: provision it (values: buckets.{name}, profile serviceRegistry or election)"
-            )
+            raise NoBucket(name, profile)
         if refusal:
             raise refused(f"to tell about bucket {name}", refusal)
         if answer.get("ts"):
@@ -190,7 +187,7 @@ class Line:
             headers |= {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
         answer = await self.ask(bucket.subject(key), payload, headers=headers, timeout=timeout)
         refusal = answer.get("error")
-        if refusal and refusal.get("err_code") == WRONG_LAST_REVISION:
+        if refusal and refusal.get("err_code") in WRONG_LAST_REVISION:
             raise Conflict
         if refusal:
             raise refused(f"to write {key} to bucket {bucket.name}", refusal)
@@ -205,7 +202,7 @@ class Line:
             return None
         if refusal:
             raise refused(f"to read {key} from bucket {bucket.name}", refusal)
-        return _stored(answer["message"])
+        return stored_in(answer["message"])
 
     def _on_error(self, error: Exception) -> None:
         found = VIOLATION.search(str(error))
@@ -214,6 +211,7 @@ class Line:
         doing, subject = found[1].lower(), found[2].lower()
         if doing == "publish":
             self._deny(self._denied.get(subject, ()), "")
+            self.may_pace = self.may_pace and not subject.startswith("$js.fc.")
         elif subject.startswith(self.client._inbox_prefix.decode().lower()):
             # Who may not hear answers hears none at all: it is the same with every question.
             self._no_inbox = f"subscribe to {self.client._inbox_prefix.decode()}.>"
@@ -238,6 +236,20 @@ class Line:
             back(same)
 
 
+async def answered(asking: Coroutine[Any, Any, T], within: float) -> T:
+    """Await something that may have to be taken back, also where the caller is cancelled meanwhile.
+
+    What was sent is stored some time: whoever looks before does not see what there is to take back.
+    """
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=within)
+        task.cancel()
+        raise
+
+
 class _Before:
     """Calls ours and then theirs, which the application gave to its client."""
 
@@ -252,47 +264,15 @@ class _Before:
 
 def line_of(client: Client) -> Line:
     """Return the line of a connection: one, however many registries there are on it."""
+    if not isinstance(client, Client):
+        raise WrongUse(
+            f"a Registry needs a connected client of nats-py, but was given {type(client).__name__}: "
+            "client = await nats.connect(...), and then Registry(client)"
+        )
+    if not (client.is_connected or client.is_reconnecting or client.is_closed):
+        raise WrongUse(
+            "a Registry needs a connected client, but this one was never connected: "
+            "client = await nats.connect(...), and then Registry(client)"
+        )
     hook = client._reconnected_cb
     return hook.line if isinstance(hook, _Before) else Line(client)
-
-
-def refused(what: str, refusal: Mapping[str, Any]) -> NatsmithError:
-    """Return the error for what the server answered: some of its refusals pass by themselves."""
-    text = f"the server refused {what}: {refusal.get('description')} ({refusal.get('err_code', refusal.get('code'))})"
-    passes = refusal.get("code") == UNAVAILABLE and refusal.get("err_code") not in JETSTREAM_OFF
-    return NotReady(text) if passes else DecisionNeeded(text)
-
-
-def seconds(time: str) -> float:
-    """Return a time of the server as seconds since 1970."""
-    whole, _, parts = time.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + (float(f"0.{parts}") if parts else 0.0)
-
-
-def gone(headers: Mapping[str, str] | None) -> bool:
-    """Return whether a value's headers say that the key is deleted, or expired."""
-    if not headers:
-        return False
-    return "Nats-Marker-Reason" in headers or headers.get("KV-Operation") in ("DEL", "PURGE")
-
-
-def kept(headers: Mapping[str, str] | None) -> float:
-    """Return the seconds that the server keeps a value by a TTL of its own; 0: it has none, -1: it stays for ever."""
-    said = (headers or {}).get("Nats-TTL", "")
-    if said == "never":
-        return -1.0
-    if said.isdecimal():
-        return float(said)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", said)
-    return sum(float(number) * {"h": 3600, "m": 60, "s": 1, "ms": 0.001}[unit] for number, unit in parts)
-
-
-def _stored(message: dict[str, Any]) -> Stored:
-    lines = base64.b64decode(message.get("hdrs", "")).decode(errors="replace").split("\r\n")[1:]
-    headers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Stored(
-        revision=int(message["seq"]),
-        at=seconds(message["time"]),
-        payload=base64.b64decode(message.get("data", "")),
-        deleted=gone(headers),
-    )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
+from typing import TypeAlias
 
 from natsmith.errors import NatsmithError, NotReady, WrongValues
 from natsmith.registry import entry
+from natsmith.registry.answers import NEVER, Stored
 from natsmith.registry.bucket import Bucket, Expiry
-from natsmith.registry.entry import Instance, Json, Status, Unread
-from natsmith.registry.line import NEVER, REQUEST_SECONDS, Conflict, Line, Stored, log
+from natsmith.registry.entry import Instance, Json, Status
+from natsmith.registry.errors import Conflict, Replaced, WrongUse
+from natsmith.registry.line import REQUEST_SECONDS, Line, answered, log
 
 JITTER = 0.1
 """The part by which heartbeats come sooner, so that those who began together do not go on together."""
@@ -35,15 +39,20 @@ GOODBYE_SECONDS = 2.0
 """Nobody waits longer for a process that ends."""
 
 
+Seen: TypeAlias = Callable[[int], Awaitable[None]]
+"""Returns when the reader of the same registry, if there is one, was told of a revision."""
+
+
 class Presence:
     """One instance of a service, kept in the registry by its own process."""
 
-    def __init__(self, line: Line, bucket: str, instance: Instance, *, ttl: int | None) -> None:
-        self._line, self._instance, self._ttl = line, replace(instance, run=secrets.token_hex(8)), ttl
+    def __init__(self, line: Line, bucket: str, instance: Instance, *, ttl: int | None, seen: Seen) -> None:
+        self._line, self._ttl = line, ttl
         self._key = entry.key_of(instance.service, instance.id)
+        self._seen = seen
         self._bucket = Bucket(name=bucket)
         self._expiry: Expiry | None = None
-        self._payload = entry.written(self._instance)
+        self._tell(replace(instance, run=secrets.token_hex(8)))
         self._revision = NEVER
         self._beats = 0
         self._writing = asyncio.Lock()
@@ -76,7 +85,7 @@ class Presence:
     def expiry(self) -> Expiry:
         """How its entry goes if this process dies."""
         if self._expiry is None:
-            raise RuntimeError("an instance is registered by `async with`: only then it is known how it expires")
+            raise WrongUse("an instance is registered by `async with`: only then it is known how it expires")
         return self._expiry
 
     @property
@@ -86,9 +95,10 @@ class Presence:
 
     @property
     def trouble(self) -> NatsmithError | None:
-        """Why its last heartbeat was not taken, if so, and that its connection is closed for good."""
+        """Why it is not heard, if so: its last heartbeat was not taken, another has its id, or its connection is closed."""
         try:
             self._line.check_open()
+            self._check_own()
         except NatsmithError as error:
             return error
         return self._trouble
@@ -106,19 +116,19 @@ class Presence:
         await self.say(status=Status.DRAINING)
 
     async def say(self, *, status: Status | None = None, metadata: Mapping[str, Json] | None = None) -> None:
-        """Change what the registry tells of it; where nobody answers just now, it is told as soon as somebody does."""
+        """Change what the registry tells of it; where nobody answers just now, it is told as soon as somebody does.
+
+        Outside its block it is kept, and told when the block begins. Where another process has the id by now, Replaced
+        is raised: nobody hears this one any more.
+        """
         before = self._instance
-        self._tell(
-            replace(
-                before,
-                status=before.status if status is None else entry.status_of(status),
-                metadata=before.metadata if metadata is None else metadata,
-            )
-        )
+        new_status = before.status if status is None else entry.status_of(status)
+        self._tell(replace(before, status=new_status, metadata=before.metadata if metadata is None else metadata))
         if self._task is None:
             return
         try:
             await self._beat()
+            await self._seen(self._revision)
         except NotReady:
             self._soon.set()
         except NatsmithError:  # such as metadata too large for the bucket: no heartbeat would pass any more
@@ -127,12 +137,20 @@ class Presence:
 
     def _tell(self, instance: Instance) -> None:
         self._payload = entry.written(instance)
-        self._instance = instance
+        # A copy: what the application does to its own later is told when it says so, and never halfway.
+        self._instance = replace(instance, metadata=json.loads(self._payload)["metadata"])
 
     async def __aenter__(self) -> Presence:
-        self._replaced = False
+        if self._task:
+            raise WrongUse(f"{self._key} is registered already: make another instance for another block")
+        self._replaced, self._revision = False, NEVER
         await self._look()
-        await self._take()
+        try:
+            await self._take()
+            await self._seen(self._revision)
+        except BaseException:
+            await self._leave()  # what was asked for may come yet
+            raise
         self._forget = self._line.listen(lambda _same_server: self._soon.set())
         self._task = asyncio.create_task(self._keep_on())
         return self
@@ -145,9 +163,7 @@ class Presence:
         if task:
             task.cancel()
             await asyncio.wait({task})  # awaiting the task itself would take our own cancellation for its
-        # Who cannot say goodbye expires.
-        with contextlib.suppress(NatsmithError, Conflict, TimeoutError):
-            await self._leave()
+        await self._leave()
 
     async def _look(self) -> None:
         """Learn how the bucket is; its TTL may have been changed."""
@@ -170,7 +186,7 @@ class Presence:
         for _ in range(TAKES):
             last = await self._line.last(self._bucket, self._key)
             with contextlib.suppress(Conflict):  # the one before was just heard once more
-                await self._write(last.revision if last else NEVER)
+                await answered(self._write(last.revision if last else NEVER), GOODBYE_SECONDS)
                 return
         raise NotReady(
             f"{self._key} cannot be registered: others write that key all the time. Give each process an id of its own"
@@ -209,16 +225,16 @@ class Presence:
     async def _beat(self) -> None:
         """Write the entry; what was lost meanwhile is written anew."""
         async with self._writing:
-            if self._replaced or self._task is None:
+            self._check_own()
+            if self._task is None:
                 return
             try:
                 await self._write(self._revision)
             except Conflict:
                 last = await self._line.last(self._bucket, self._key, timeout=self._patience)
                 if last and not self._ours(last):
-                    log.warning("%s was registered by another process: this one is not heard any more", self._key)
                     self._replaced = True
-                    return
+                    self._check_own()
                 await self._look()  # an entry that went too soon may tell of another TTL
                 try:
                     await self._write(last.revision if last else NEVER)
@@ -242,33 +258,42 @@ class Presence:
         return min(REQUEST_SECONDS, max(0.5, self._expiry.seconds / 4)) if self._expiry else REQUEST_SECONDS
 
     def _ours(self, last: Stored) -> bool:
-        """Return whether an entry is this process's, or nobody's."""
-        if last.deleted:
-            return True
-        try:
-            found = entry.read(self._key, last.payload, revision=last.revision, heartbeat=last.at)
-        except Unread:
-            return True  # somebody broke it: it is ours to mend
-        return found.run == self._instance.run
+        """Return whether an entry is this process's, or nobody's: what somebody broke is ours to mend."""
+        return last.deleted or entry.run_in(self._key, last.payload) in (self._instance.run, None)
+
+    def _check_own(self) -> None:
+        """Raise Replaced where another process has the id."""
+        if self._replaced:
+            raise Replaced(
+                f"{self._key} was registered by another process, and this one is not heard any more: "
+                "end one of them, or give each an id of its own (without id= each has one)"
+            ) from None
 
     async def _leave(self) -> None:
-        """Delete the entry, unless another process has it."""
+        """Delete the entry, unless another process has it; who cannot say goodbye expires."""
         if self._replaced or not self._line.is_up:
             return
-        async with asyncio.timeout(GOODBYE_SECONDS), self._writing:
-            expected = self._revision
-            for _ in range(TAKES):
-                with contextlib.suppress(Conflict, NotReady):  # an answer was lost: of this, or of a heartbeat before
-                    await self._delete(expected)
-                    return
-                last = await self._line.last(self._bucket, self._key)
-                if last is None or last.deleted or not self._ours(last):
-                    return
-                expected = last.revision
+        with contextlib.suppress(NatsmithError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS), self._writing:
+                gone = await self._gone()
+            await self._seen(gone)
 
-    async def _delete(self, expect: int) -> None:
+    async def _gone(self) -> int:
+        """Delete the entry, and return the revision of that; NEVER where there is nothing to delete."""
+        expected = self._revision
+        for _ in range(TAKES):
+            if expected != NEVER:
+                with contextlib.suppress(Conflict, NotReady):  # an answer was lost: of this, or of a heartbeat before
+                    return await self._delete(expected)
+            last = await self._line.last(self._bucket, self._key)
+            if last is None or last.deleted or not self._ours(last):
+                break
+            expected = last.revision
+        return NEVER
+
+    async def _delete(self, expect: int) -> int:
         # The marker that tells readers has to go as well, where nothing else makes it.
         ttl = self.expiry.seconds if self._bucket.per_key and not self._bucket.ttl else 0
-        await self._line.write(
+        return await self._line.write(
             self._bucket, self._key, b"", expect=expect, ttl=ttl, delete=True, timeout=GOODBYE_SECONDS / 3
         )

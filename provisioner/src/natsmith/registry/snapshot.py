@@ -10,11 +10,13 @@ from typing import Self
 
 from natsmith.errors import NotReady
 from natsmith.registry import entry
+from natsmith.registry.answers import Stored
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.candidacy import Leader, leader_of
-from natsmith.registry.feed import Event, Feed
+from natsmith.registry.consumer import Event
+from natsmith.registry.feed import Feed
 from natsmith.registry.found import Found, found
-from natsmith.registry.line import Line, Stored
+from natsmith.registry.line import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,21 +120,19 @@ class Leaders(Snapshot):
 
     def __init__(self, line: Line, bucket: str, *, timeout: float) -> None:
         super().__init__(line, bucket, timeout=timeout)
-        self._leaders: dict[str, Leader] = {}
+        self._newest: dict[str, Stored] = {}
 
     def all(self) -> tuple[Leader, ...]:
-        """Return who leads, by group."""
-        return tuple(sorted(self._leaders.values(), key=lambda each: each.group))
+        """Return who leads now, by group."""
+        leaders = (leader_of(group, stored, now=self.now()) for group, stored in sorted(self._newest.items()))
+        return tuple(each for each in leaders if each)
 
     def keep(self, event: Event) -> None:
-        """Keep who leads a group, or that nobody does."""
-        stored = Stored(revision=event.revision, at=event.at, payload=event.payload, deleted=event.gone)
-        leader = leader_of(event.key, stored)
-        if leader:
-            self._leaders[event.key] = leader
-        else:
-            self._leaders.pop(event.key, None)
+        """Keep the newest value of a group's key."""
+        self._newest[event.key] = Stored(
+            revision=event.revision, at=event.at, payload=event.payload, deleted=event.gone
+        )
 
     def forget(self) -> None:
         """Know nothing."""
-        self._leaders = {}
+        self._newest = {}

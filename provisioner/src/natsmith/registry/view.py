@@ -6,14 +6,15 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from natsmith.errors import NatsmithError, NotReady
 from natsmith.registry import entry
 from natsmith.registry.bucket import Bucket
 from natsmith.registry.changes import Change, Kind, Watcher
+from natsmith.registry.consumer import Event
 from natsmith.registry.entry import Instance
-from natsmith.registry.feed import Event, Feed
+from natsmith.registry.feed import Feed
 from natsmith.registry.line import Line
 
 RECONNECT_SECONDS = 5.0
@@ -26,16 +27,6 @@ TOGETHER_SECONDS = 0.1
 """Who is late within that time is looked after at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
-    """An entry that is not understood."""
-
-    key: str
-    why: str
-    revision: int
-    at: float
-
-
 class View:
     """The instances of one bucket, as they are told.
 
@@ -45,7 +36,6 @@ class View:
 
     def __init__(self, line: Line, bucket: str) -> None:
         self.bucket = Bucket(name=bucket)
-        self.unread: dict[str, Unread] = {}
         self._line = line
         self._feed = Feed(line, bucket, self)
         self._known: dict[str, Instance] = {}
@@ -111,6 +101,10 @@ class View:
         except TimeoutError:
             self._in_vain = True
 
+    async def reaches(self, revision: int) -> None:
+        """Return when all up to a revision was told, or when it cannot be told just now."""
+        await self._feed.reaches(revision)
+
     def of(self, service: str) -> tuple[Instance, ...]:
         """Return the instances of a service."""
         return tuple(self._services.get(service, {}).values())
@@ -149,13 +143,11 @@ class View:
 
     # -- What the feed tells
 
-    def begins(self, bucket: Bucket, *, anew: bool) -> None:
+    def begins(self, bucket: Bucket, *, anew: bool) -> None:  # noqa: ARG002  (who is not told anew is late, like others)
         """Expect what comes after what is known, or everything anew."""
         before, self.bucket = self.bucket, bucket
         if before.created:
             self._away = self._away or self._feed.trouble is not None or before.created != bucket.created
-        if anew:
-            self.unread.clear()
         if not before.created or before.expires_like(bucket):
             return
         self._forgive(before)  # whose heartbeats still go by what was before
@@ -176,7 +168,6 @@ class View:
         key = event.key
         if entry.is_canary(key):
             return
-        self.unread.pop(key, None)
         known = self._known.get(key)
         if event.gone:
             # A marker of an expired key may only say that the server, or the TTL, was another for a while.
@@ -188,9 +179,8 @@ class View:
             return
         try:
             instance = entry.read(key, event.payload, revision=event.revision, heartbeat=event.at)
-        except entry.Unread as why:
+        except entry.Unread:
             self._remove(key, Kind.LEFT)
-            self.unread[key] = Unread(key=key, why=str(why), revision=event.revision, at=event.at)
             return
         if known and (known.service, known.id) != (instance.service, instance.id):
             self._remove(key, Kind.LEFT)

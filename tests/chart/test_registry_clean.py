@@ -63,7 +63,6 @@ def test_the_provisioner_s_user_may_read_and_write_one_bucket_more(helm: Path) -
     assert [
         *rights(bare, "A"),
         *(
-            "$JS.API.CONSUMER.CREATE.KV_service_registry.>",
             "$JS.FC.KV_service_registry.>",
             "$KV.service_registry.>",
         ),

@@ -51,9 +51,9 @@ RIGHTS = [*PUBLISH, *(TO_HEAR + each for each in SUBSCRIBE)]
 SAID = {
     "$SYS.REQ.USER.INFO": "account told: False",
     f"{TO_HEAR}{INBOX}.>": "grant subscribe there",
-    f"{TO_HEAR}_natsmith.api.CONSUMER.CREATE.*": "subscribe to _natsmith.api.consumer.create.kv_m",
-    f"{TO_HEAR}$JS.API.DIRECT.GET.*": "subscribe to $js.api.direct.get.kv_m",
-    f"{TO_HEAR}$JS.API.DIRECT.GET.*.>": "subscribe to $js.api.direct.get.kv_m.>",
+    f"{TO_HEAR}_natsmith.api.CONSUMER.CREATE.*": "subscribe to _natsmith.api.CONSUMER.CREATE.KV_m",
+    f"{TO_HEAR}$JS.API.DIRECT.GET.*": "subscribe to $JS.API.DIRECT.GET.KV_m",
+    f"{TO_HEAR}$JS.API.DIRECT.GET.*.>": "subscribe to $JS.API.DIRECT.GET.KV_m.>",
     "$JS.API.DIRECT.GET.*": "publish on $JS.API.DIRECT.GET.natsmith_move_KV_m",
     "$JS.API.DIRECT.GET.*.>": "publish on $JS.API.DIRECT.GET.natsmith_move_KV_m.>",
 }

@@ -89,7 +89,6 @@ publish:
     - $SYS.REQ.USER.INFO
     {{- if eq .account (include "natsmith.cleaner.account" .root) }}
     {{- with .root.Values.registry.clean.bucket }}
-    - $JS.API.CONSUMER.CREATE.KV_{{ . }}.>
     # What it reads comes in portions, each of which it acknowledges here.
     - $JS.FC.KV_{{ . }}.>
     - $KV.{{ . }}.>
@@ -121,7 +120,7 @@ publish:
     - {{ printf "$JS.API.STREAM.MSG.GET.%s" . }}
     {{- end }}
     {{- range list $monitor.registry $monitor.elections }}
-    - $JS.API.CONSUMER.CREATE.KV_{{ . }}.>
+    - $JS.API.CONSUMER.CREATE.KV_{{ . }}.*
     - $JS.API.CONSUMER.DELETE.KV_{{ . }}.*
     # What it reads comes in portions, each of which it acknowledges here.
     - $JS.FC.KV_{{ . }}.>

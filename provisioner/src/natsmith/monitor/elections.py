@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from natsmith.model.units import Json
-from natsmith.registry.candidacy import leader_of
-from natsmith.registry.feed import Event
-from natsmith.registry.line import Stored
+from natsmith.registry.answers import Stored
+from natsmith.registry.candidacy import Leader, leader_of
+from natsmith.registry.consumer import Event
 
 SHOWN = 500
 
@@ -31,11 +31,14 @@ class Leaders:
     def current(self) -> None:
         """Know that all was told; who leads is looked at when it is shown."""
 
-    def shown(self) -> list[dict[str, Json]]:
-        """Return the leaders, by group."""
-        found = [leader_of(group, stored) for group, stored in sorted(self.known.items())[:SHOWN]]
+    def leading(self, now: float) -> list[Leader]:
+        """Return who leads, by group."""
+        found = (leader_of(group, stored, now=now) for group, stored in sorted(self.known.items()))
+        return [each for each in found if each]
+
+    def shown(self, now: float) -> list[dict[str, Json]]:
+        """Return the first leaders, for a page."""
         return [
             {"group": each.group, "id": each.id, "token": each.token, "ttl": each.ttl, "heard": round(each.heard, 2)}
-            for each in found
-            if each
+            for each in self.leading(now)[:SHOWN]
         ]

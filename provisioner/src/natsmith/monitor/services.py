@@ -15,8 +15,9 @@ from natsmith.monitor.elections import Leaders
 from natsmith.monitor.hub import Hub, tabled
 from natsmith.registry.changes import Kind
 from natsmith.registry.entry import DEFAULT_TTL, Instance
+from natsmith.registry.errors import NoBucket
 from natsmith.registry.feed import Feed
-from natsmith.registry.line import Line, NoBucket
+from natsmith.registry.line import Line
 from natsmith.registry.view import View
 
 LATE = 0.7
@@ -100,7 +101,7 @@ class Services:
     @property
     def leaders(self) -> int:
         """How many groups have a leader."""
-        return len(self._leaders.known)
+        return len(self._leaders.leading(self._line.now()))
 
     def document(self) -> dict[str, Json]:
         """Return everything, for programs."""
@@ -136,13 +137,13 @@ class Services:
                 self._hub.tell(self._part, each)
 
     def _surroundings(self) -> dict[str, Json]:
-        unread = list(self._view.unread.values())[:UNREAD_SHOWN] if self._view else []
+        unread = list(self._view.unread.items())[:UNREAD_SHOWN] if self._view else []
         return {
             "account": self._account,
             "bucket": self._bucket,
             "trouble": self.trouble,
-            "unread": [{"key": each.key, "why": each.why} for each in unread],
-            "leaders": self._leaders.shown(),
+            "unread": [{"key": key, "why": why} for key, why in unread],
+            "leaders": self._leaders.shown(self._line.now()),
             "lacking": self._lacking,
         }
 

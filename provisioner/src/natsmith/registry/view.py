@@ -23,6 +23,9 @@ RECONNECT_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 """How long a question waits at most to learn whether who is late was heard after all."""
 
+MOST_UNREAD = 1000
+"""Garbage shall not fill the memory of whoever only reads."""
+
 TOGETHER_SECONDS = 0.1
 """Who is late within that time is looked after at once."""
 
@@ -36,6 +39,9 @@ class View:
 
     def __init__(self, line: Line, bucket: str) -> None:
         self.bucket = Bucket(name=bucket)
+        self.unread: dict[str, str] = {}
+        """Why entries are not understood, by their keys; of more than ``MOST_UNREAD`` not every one."""
+
         self._line = line
         self._feed = Feed(line, bucket, self)
         self._known: dict[str, Instance] = {}
@@ -143,9 +149,11 @@ class View:
 
     # -- What the feed tells
 
-    def begins(self, bucket: Bucket, *, anew: bool) -> None:  # noqa: ARG002  (who is not told anew is late, like others)
+    def begins(self, bucket: Bucket, *, anew: bool) -> None:
         """Expect what comes after what is known, or everything anew."""
         before, self.bucket = self.bucket, bucket
+        if anew:
+            self.unread.clear()
         if before.created:
             self._away = self._away or self._feed.trouble is not None or before.created != bucket.created
         if not before.created or before.expires_like(bucket):
@@ -168,6 +176,7 @@ class View:
         key = event.key
         if entry.is_canary(key):
             return
+        self.unread.pop(key, None)
         known = self._known.get(key)
         if event.gone:
             # A marker of an expired key may only say that the server, or the TTL, was another for a while.
@@ -179,8 +188,10 @@ class View:
             return
         try:
             instance = entry.read(key, event.payload, revision=event.revision, heartbeat=event.at)
-        except entry.Unread:
+        except entry.Unread as why:
             self._remove(key, Kind.LEFT)
+            if len(self.unread) < MOST_UNREAD:
+                self.unread[key] = str(why)
             return
         if known and (known.service, known.id) != (instance.service, instance.id):
             self._remove(key, Kind.LEFT)

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 
 from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
 from natsmith.adapters import wire
-from natsmith.adapters.server import WRONG_LAST_SEQUENCE, Message, Refused, Server
+from natsmith.adapters.server import WRITTEN_TOGETHER, WRONG_LAST_SEQUENCE, Message, Refused, Server
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
@@ -57,6 +57,8 @@ class Lease:
             await self._server.purge_stream(STREAM, subject=KEY, before=last.sequence + 1)
             return await self._write(expect=0)
         except Refused as refusal:
+            if refusal.code == WRITTEN_TOGETHER:  # another run takes it just now, or asks whether it can
+                return False
             raise DecisionNeeded(
                 f"the lock cannot be written to the state bucket natsmith_state: {refusal}. "
                 "Make room for a small message in the account, or delete that bucket: it holds nothing that cannot be lost"

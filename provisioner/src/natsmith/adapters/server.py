@@ -30,6 +30,9 @@ class Refused(Exception):
 
 
 WRONG_LAST_SEQUENCE = 10071
+WRITTEN_TOGETHER = 10164
+"""What a cluster says instead while somebody else's write of the same subject is under way."""
+
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
 NO_MESSAGE = 10037
@@ -177,7 +180,7 @@ class Server(Protocol):
         """Store a message and return its sequence; who is *patient* waits for a stream that was made just now.
 
         With *expect*, only if the subject's newest message has that sequence (0: has none): else ``Refused`` with
-        ``WRONG_LAST_SEQUENCE``. With *ttl*, the message goes after that many seconds.
+        ``WRONG_LAST_SEQUENCE`` or ``WRITTEN_TOGETHER``. With *ttl*, the message goes after that many seconds.
         """
 
     async def last(self, stream: str, subject: str) -> Message | None:

@@ -22,7 +22,7 @@ PASSWORD = "pw"
 PUBLISH = [
     *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")),
     *(f"$JS.API.CONSUMER.{verb}.*" for verb in ("LIST", "CREATE", "CREATE.*", "DELETE.*", "PAUSE.*", "RESET.*")),
-    *("$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>", "_natsmith.park.*"),
+    *("$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>", "_natsmith.park.*", "$JSC.R.*"),
 ]
 SUBSCRIBE = ["$JS.API.DIRECT.GET.*", "$JS.API.DIRECT.GET.*.>", "_natsmith.api.CONSUMER.CREATE.*"]
 RIGHTS = [*(("publish", each) for each in PUBLISH), *(("subscribe", each) for each in SUBSCRIBE)]

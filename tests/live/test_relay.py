@@ -16,9 +16,15 @@ COPY = {"ack_policy": "none", "deliver_subject": "$JS.M.copy", "deliver_policy":
 ASKED = "_natsmith.api.CONSUMER.CREATE."
 
 
-async def asked(client: nats.aio.client.Client, about: object, *, of: str = "S") -> dict[str, Any]:
+async def asked(
+    client: nats.aio.client.Client, about: object, *, of: str = "S", reply: str = "$JSC.R.copy"
+) -> dict[str, Any]:
     """Return what comes back for *about*."""
-    answer = await client.request(ASKED + of, json.dumps(about).encode(), timeout=0.5)
+    waiting = await client.subscribe(reply)
+    await client.publish(ASKED + of, json.dumps(about).encode(), reply=reply)
+    answer = await waiting.next_msg(timeout=1)
+    if (answer.headers or {}).get("Status") == "503":
+        raise nats.errors.NoRespondersError
     result: dict[str, Any] = json.loads(answer.data)
     return result
 
@@ -71,3 +77,21 @@ async def test_what_does_not_move_can_not_be_asked_for(
     async with server.relay("S", through="natsmith_move_S"):
         with pytest.raises(nats.errors.NoRespondersError):
             await asked(nats_connection, {"stream_name": "T", "config": COPY}, of="T")
+
+
+async def test_an_answer_goes_nowhere_else(server: JetStream, nats_connection: nats.aio.client.Client) -> None:
+    await server.create_stream(stream("S"))
+
+    async with server.relay("S", through="natsmith_move_S"):
+        with pytest.raises(nats.errors.TimeoutError):
+            await asked(nats_connection, {"stream_name": "S", "config": COPY}, reply="somebody.else")
+
+
+async def test_a_copy_is_answered_though_its_stream_is_not_there_yet(
+    server: JetStream, nats_connection: nats.aio.client.Client
+) -> None:
+    """A server says at once that there is none; who copies asks anew, and natsmith hears it while the move lasts."""
+    async with server.relay("S", through="natsmith_move_S"):
+        assert "error" in await asked(nats_connection, {"stream_name": "S", "config": COPY})
+        await server.create_stream(stream("S"))
+        assert "config" in await asked(nats_connection, {"stream_name": "S", "config": COPY})

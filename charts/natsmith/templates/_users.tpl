@@ -77,8 +77,9 @@ publish:
     - $JS.API.DIRECT.GET.*.>
     - $JS.API.CONSUMER.LIST.*
     - $JS.API.CONSUMER.INFO.*.*
-    # What a copy asks for, which is passed on.
+    # What a copy asks for, which is passed on, and the answer.
     - $JS.API.CONSUMER.CREATE.*
+    - $JSC.R.*
     - $JS.API.CONSUMER.CREATE.*.*
     - $JS.API.CONSUMER.DELETE.*.*
     - $JS.API.CONSUMER.PAUSE.*.*

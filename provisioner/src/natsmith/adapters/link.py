@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -18,8 +19,8 @@ import nats.errors
 
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
+from natsmith.adapters.grants import grant
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, Unheard, WrongValues
-from natsmith.model.moving import COPYING, PARKING
 
 REQUEST_SECONDS = 5.0
 RETRY_SECONDS = 0.25
@@ -110,14 +111,14 @@ class Link:
         return (await self.exchange(subject, payload, headers))[0]
 
     async def exchange(
-        self, subject: str, payload: bytes, headers: dict[str, str] | None = None
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, *, within: float = math.inf
     ) -> tuple[bytes, dict[str, str]]:
         """Return the answer to one request, and its headers; many may be under way at once."""
         token = f"{self._inbox}{next(self._tokens)}"
         future: asyncio.Future[nats.aio.msg.Msg | NatsmithError] = asyncio.get_running_loop().create_future()
         self._pending[token] = (subject, future)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(min(within, self.timeout)):
                 await self._up.wait()
                 if self._broken:
                     raise self._broken
@@ -161,10 +162,12 @@ class Link:
         """Return when the server has everything that was sent; nats-py's own flush overtakes what is still buffered."""
         await self.exchange("$JS.API.INFO", b"")
 
-    async def pass_on(self, subject: str, msg: Heard) -> None:
-        """Send what was heard on, so that whoever answers answers its sender; what cannot be sent is not answered."""
+    async def say(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Send something for others; who waits for what cannot be sent asks again."""
         with contextlib.suppress(nats.errors.Error, OSError):
-            await self._client.publish(subject, msg.data, reply=msg.reply, headers=msg.headers)
+            await self._client.publish(subject, payload, reply=reply, headers=headers)
 
     def _options(self) -> dict[str, Any]:
         connection = self._connection
@@ -245,7 +248,7 @@ class Link:
 
     def _forbidden(self, subject: str) -> DecisionNeeded:
         return DecisionNeeded(
-            f"{self.who} may not publish on {subject} at {self.where}: grant that user publish on {_grant(subject)}"
+            f"{self.who} may not publish on {subject} at {self.where}: grant that user publish on {grant(subject)}"
         )
 
     def _fail(self, why: Callable[[str], NatsmithError | None]) -> None:
@@ -281,20 +284,3 @@ async def _end(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=RETRY_SECONDS / 10)
     if not task.cancelled():
         task.exception()  # told elsewhere; asyncio would print one that nobody looks at
-
-
-def _grant(subject: str) -> str:
-    """Return *subject* as a permission: an API call's verb for every object, a key for every key of its bucket."""
-    words = subject.split(".")
-    if words[:1] == ["$KV"]:
-        return ".".join([*words[:2], ">"])
-    if words[:4] == ["$JS", "API", "DIRECT", "GET"]:
-        return ".".join([*words[:5], ">"])
-    if subject.startswith(PARKING):
-        return f"{PARKING}*"
-    if subject.startswith(COPYING):
-        return f"{COPYING}.CONSUMER.CREATE.*"
-    if words[:2] != ["$JS", "API"]:
-        return subject
-    verb = 5 if words[2:4] == ["STREAM", "MSG"] else 4
-    return ".".join([*words[:verb], *("*" for _ in words[verb:])])

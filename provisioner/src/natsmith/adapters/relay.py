@@ -8,6 +8,7 @@ Several answers to one request do no harm: a client takes the first.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import secrets
@@ -15,10 +16,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from natsmith.adapters.link import Heard, Link
-from natsmith.errors import NotReady
-from natsmith.model.moving import COPYING
+from natsmith.errors import NatsmithError, NotReady
+from natsmith.model.moving import ANSWERS, COPYING
 
 PREFIX = "$JS.API.DIRECT.GET."
+CREATE = "CONSUMER.CREATE."
+ASKED_SECONDS, ASK_AGAIN_SECONDS, ASKED_TIMES = 1.5, 0.5, 14
+"""Who copies waits 30 seconds for its answer, and so long it is looked for."""
+
 COPIES_TO = "$JS.M."
 """Where a server has what is copied delivered."""
 
@@ -66,18 +71,48 @@ class LinkRelay:
 
     async def _pass_on(self, msg: Heard) -> None:
         self.passed += 1
-        await self._link.pass_on(self._target + msg.subject.removeprefix(self._own), msg)
+        subject = self._target + msg.subject.removeprefix(self._own)
+        await self._link.say(subject, msg.data, reply=msg.reply, headers=msg.headers)
 
 
-async def _copied(link: Link, stream: str) -> Callable[[], Awaitable[None]]:
-    """Pass on what a copy of *stream* asks for."""
-    call = f".CONSUMER.CREATE.{stream}"
+class Asking:
+    """What copies of one stream ask for.
 
-    async def asked(msg: Heard) -> None:
-        if _by_a_copy(msg, stream):
-            await link.pass_on("$JS.API" + call, msg)
+    Answers go through here too: the server that has them may not have heard yet where the one that asks waits for them.
+    """
 
-    return await link.listen(COPYING + call, asked)
+    def __init__(self, link: Link, stream: str) -> None:
+        self._link, self._stream = link, stream
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> Callable[[], Awaitable[None]]:
+        """Begin to hear; the answer ends that."""
+        ended = await self._link.listen(f"{COPYING}.{CREATE}{self._stream}", self._heard)
+
+        async def end() -> None:
+            await ended()
+            if self._task:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+
+        return end
+
+    async def _heard(self, msg: Heard) -> None:
+        if not _by_a_copy(msg, self._stream):
+            return
+        if self._task:
+            self._task.cancel()  # who asks anew waits for no other answer any more
+        self._task = asyncio.create_task(self._ask(msg))
+
+    async def _ask(self, msg: Heard) -> None:
+        for _ in range(ASKED_TIMES):
+            with contextlib.suppress(NatsmithError):  # a stream without a leader answers nobody
+                subject = f"$JS.API.{CREATE}{self._stream}"
+                answer, _headers = await self._link.exchange(subject, msg.data, msg.headers, within=ASKED_SECONDS)
+                await self._link.say(msg.reply, answer)
+                return
+            # One that is told at once that nobody listens would be asked in a hurry.
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
 def _by_a_copy(msg: Heard, stream: str) -> bool:
@@ -88,19 +123,20 @@ def _by_a_copy(msg: Heard, stream: str) -> bool:
         has = asked["stream_name"], config["ack_policy"], config["deliver_subject"].startswith(COPIES_TO)
     except (ValueError, TypeError, LookupError, AttributeError):
         return False
-    return has == (stream, "none", True) and not config.get("durable_name")
+    return has == (stream, "none", True) and not config.get("durable_name") and msg.reply.startswith(ANSWERS)
 
 
 @asynccontextmanager
 async def relayed(link: Link, stream: str, through: str) -> AsyncIterator[LinkRelay]:
     """Hear the direct gets of *stream* for a block; a user that may not repeat them is told so before it matters."""
-    nowhere = f"$JS.API.CONSUMER.CREATE.natsmith_none_{secrets.token_hex(8)}"
-    for subject in (nowhere, PREFIX + through, f"{PREFIX}{through}.natsmith", f"{PREFIX}{stream}.natsmith"):
+    none = secrets.token_hex(8)
+    nowhere = f"$JS.API.{CREATE}natsmith_none_{none}", f"{ANSWERS}natsmith_none_{none}"
+    for subject in (*nowhere, PREFIX + through, f"{PREFIX}{through}.natsmith", f"{PREFIX}{stream}.natsmith"):
         with contextlib.suppress(NotReady):  # as long as nobody answers, it was allowed to ask
             await link.send(subject, b"{}")
     async with AsyncExitStack() as copied, AsyncExitStack() as read:
         for each in (stream, through):
-            copied.push_async_callback(await _copied(link, each))
+            copied.push_async_callback(await Asking(link, each).begin())
         relay = LinkRelay(link, stream, read)
         # By sequence, and by subject.
         for subject in (PREFIX + stream, f"{PREFIX}{stream}.>"):

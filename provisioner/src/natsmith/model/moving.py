@@ -19,6 +19,9 @@ COPYING = "_natsmith.api"
 A copy that asks a server itself answers direct gets for what it copies, however little it has yet.
 """
 
+ANSWERS = "$JSC.R."
+"""Where a server that copies waits for answers."""
+
 FORMAT = 1
 
 

@@ -36,6 +36,23 @@ async def test_the_page_shows_what_is_there(watched: Watched, page: Page) -> Non
     await expect(page.locator("#line")).to_have_text("live")
 
 
+async def test_what_no_values_name_is_not_as_they_say(watched: Watched, page: Page) -> None:
+    """Nothing is green that nobody compared: neither without values, nor what they do not name any more."""
+    await watched.apply()
+    await watched.watch(values=None)
+    await page.goto(watched.url)
+    bucket = page.locator("#buckets tr", has_text="sessions")
+    await expect(bucket).to_contain_text("nothing to compare with")
+    await expect(page.locator("#consumers")).to_contain_text("nothing to compare with")
+
+    await watched.stop()
+    await watched.watch(values={"buckets": {"service_registry": {"profile": "serviceRegistry", "ttlSeconds": 6}}})
+    await expect(bucket).to_contain_text("not in the values")
+    await expect(page.locator("#tile-buckets")).to_contain_text("2 not in the values")
+    await expect(page.locator("#consumers")).to_contain_text("not in the values")
+    await expect(page.locator("#buckets tr", has_text="service_registry")).to_contain_text("as the values say")
+
+
 async def test_a_ttl_changed_by_apply_shows_within_a_second(watched: Watched, page: Page) -> None:
     """Nobody loads the page again; the server announces the change and the monitor hears it."""
     await watched.apply()

@@ -12,6 +12,7 @@ TEXT: Json = {"type": "string"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 NUMBER: Json = {"type": "number"}
 TRUTH: Json = {"type": "boolean"}
+NAMED: Json = {"type": ["boolean", "null"], "description": "whether the values name it; null where there is no plan"}
 MAYBE_NUMBER: Json = {"type": ["number", "null"]}
 
 
@@ -114,6 +115,7 @@ def _objects() -> Json:
         replicas={"type": ["integer", "null"]},
         storage={"enum": ["file", "memory", None]},
         owner=TEXT,
+        named=NAMED,
         differs=_list(TEXT),
         moving=TEXT,
         last=_maybe(last),
@@ -131,6 +133,7 @@ def _consumers() -> Json:
         redelivered=COUNT,
         delivered=COUNT,
         owner=TEXT,
+        named=NAMED,
         differs=_list(TEXT),
     )
     letter = _map(

@@ -69,7 +69,9 @@ function age(part, each) {
 function condition(each) {
   if (each.moving) return pill(each.moving, "careful");
   if (each.differs.length) return element("span", {}, pill("differs", "bad"), element("ul", { class: "list" }, ...each.differs.map((text) => element("li", {}, cut(arrow(text))))));
-  return each.owner ? pill("as the values say", "good") : pill("not provisioned by natsmith", "quiet");
+  if (!each.owner) return pill("not provisioned by natsmith", "quiet");
+  if (each.named === null) return pill("nothing to compare with", "quiet");
+  return each.named ? pill("as the values say", "good") : pill("not in the values", "careful");
 }
 
 function last(each) {
@@ -108,8 +110,8 @@ export function prepare(state) {
       const found = sorted(parts, chosen), wrong = found.filter((each) => each.differs.length).length;
       table.show(found, isRead(state));
       if (!isRead(state)) { tell(id, ...UNREAD); continue; }
-      const known = [...state.plan.values()].some((each) => each.plan);
-      tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : known ? "good" : "quiet");
+      const known = [...state.plan.values()].some((each) => each.plan), strays = found.filter((each) => each.owner && each.named === false).length;
+      tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : strays ? `${number(strays)} not in the values` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : strays ? "careful" : known ? "good" : "quiet");
     }
   };
   const consumers = () => {

@@ -49,6 +49,7 @@ async def test_what_no_values_name_is_not_as_they_say(watched: Watched, page: Pa
     await watched.watch(values={"buckets": {"service_registry": {"profile": "serviceRegistry", "ttlSeconds": 6}}})
     await expect(bucket).to_contain_text("not in the values")
     await expect(page.locator("#tile-buckets")).to_contain_text("2 not in the values")
+    await expect(page.locator("#tile-plan")).to_contain_text("nothing to do")
     await expect(page.locator("#consumers")).to_contain_text("not in the values")
     await expect(page.locator("#buckets tr", has_text="service_registry")).to_contain_text("as the values say")
 

@@ -101,6 +101,13 @@ def test_a_plan_says_what_it_does_to_the_data() -> None:
     assert "expires" in change["fate"]
 
 
+def test_what_is_only_told_is_no_change() -> None:
+    """Apply would not do it: an object that the values do not name any more stays."""
+    shown = as_page.changes(plan(desired({}), observed(VALUES), account="app", owner="local"))
+
+    assert (0, 2, {"orphan"}) == (shown["count"], shown["told"], {each["action"] for each in shown["changes"]})
+
+
 def test_consumers_are_named_with_their_stream() -> None:
     """And their lag is what waits for them."""
     document = {"streams": {"S": {"subjects": ["s"], "consumers": {"c": {}}}}}

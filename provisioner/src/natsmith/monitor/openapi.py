@@ -174,5 +174,14 @@ def _services() -> Json:
 
 def _plan() -> Json:
     change = _map(action=TEXT, title=TEXT, fate=TEXT, harmless=TRUTH, blocked=TEXT, rows=_list(TEXT))
-    plan = _map(digest=TEXT, unchanged=COUNT, count=COUNT, blocked=COUNT, changes=_list(change), warnings=_list(TEXT))
+    told = {**COUNT, "description": "what is only told, such as an object that the values do not name any more"}
+    plan = _map(
+        digest=TEXT,
+        unchanged=COUNT,
+        count=COUNT,
+        told=told,
+        blocked=COUNT,
+        changes=_list(change),
+        warnings=_list(TEXT),
+    )
     return _map(account=TEXT, plan=_maybe(plan))

@@ -52,7 +52,8 @@ def changes(plan: Plan, *, most: int | None = None) -> dict[str, Json]:
     return {
         "digest": plan.digest,
         "unchanged": plan.unchanged,
-        "count": len(plan.changes) + len(plan.told),
+        "count": len(plan.changes),
+        "told": len(plan.told),
         "blocked": len(plan.blocked),
         "changes": [
             {

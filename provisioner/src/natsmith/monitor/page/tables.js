@@ -166,7 +166,8 @@ export function plan(state) {
     blocked += part.plan.blocked;
     if (!found.length) shown.push(element("p", { class: "good" }, `Account ${account}: everything is as the values say, ${counted(part.plan.unchanged, "object")}.`));
     else shown.push(element("p", { class: "quiet" }, `Account ${account}: ${counted(part.plan.count, "change")}, ${number(part.plan.unchanged)} unchanged.`), ...found.map(change));
-    if (part.plan.count > found.length) shown.push(element("p", { class: "quiet" }, `And ${number(part.plan.count - found.length)} more: natsmith plan shows them all.`));
+    const rest = part.plan.count + part.plan.told - found.length;
+    if (rest > 0) shown.push(element("p", { class: "quiet" }, `And ${number(rest)} more: natsmith plan shows them all.`));
     for (const warning of part.plan.warnings) shown.push(element("p", { class: "careful" }, cut(warning, 400)));
   }
   place("changes").replaceChildren(...shown);

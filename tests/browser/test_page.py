@@ -119,6 +119,21 @@ async def test_a_leader_is_shown_with_its_token(watched: Watched, page: Page, cl
         await expect(leader).to_contain_text(str(lease.token))
 
 
+async def test_more_dead_letters_than_are_shown_are_counted(watched: Watched, page: Page, client: Client) -> None:
+    """The newest are listed, and the page says that there are more."""
+    await watched.apply()
+    noted = {"type": "x.max_deliver", "stream": "MESSAGES", "consumer": "workers", "timestamp": "2026-01-01T00:00:00Z"}
+    for sequence in range(1, 31):
+        note = json.dumps(noted | {"stream_seq": sequence}).encode()
+        await client.request("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.MESSAGES.workers", note)
+    await watched.watch()
+    await page.goto(watched.url)
+
+    await expect(page.locator("#tile-letters .count")).to_have_text("30")
+    await expect(page.locator("#tile-letters")).to_contain_text("see the newest 20")
+    await expect(page.locator("#letters tbody tr")).to_have_count(20)
+
+
 async def test_a_dead_letter_appears(watched: Watched, page: Page, client: Client) -> None:
     """With its reason; what it holds is shown only where that was asked for."""
     await watched.apply()

@@ -145,7 +145,8 @@ def _consumers() -> Json:
         reason=TEXT,
         value={"type": ["string", "null"], "description": "only with --show-values"},
     )
-    return _map(account=TEXT, consumers=_list(row), letters=_list(letter))
+    dead = {**COUNT, "description": "how many there are, of which letters are the newest"}
+    return _map(account=TEXT, consumers=_list(row), letters=_list(letter), deadLetters=dead)
 
 
 def _services() -> Json:

@@ -125,7 +125,11 @@ export function prepare(state) {
     const found = [...state.letters.values()].flatMap((part) => part.letters);
     given.show(found, isRead(state));
     if (!isRead(state)) tell("letters", ...UNREAD);
-    else tell("letters", number(found.length), found.length ? "given up; see why" : "nothing was given up", found.length ? "bad" : "good");
+    else {
+      const count = [...state.letters.values()].reduce((total, part) => total + part.count, 0);
+      const see = count > found.length ? `given up; see the newest ${number(found.length)}` : "given up; see why";
+      tell("letters", number(count), count ? see : "nothing was given up", count ? "bad" : "good");
+    }
   };
   const tick = () => { buckets.tick(); streams.tick(); };
   return { objects, consumers, letters, tick };

@@ -68,6 +68,30 @@ async def test_who_goes_on_sending_after_the_answer_is_sent_away(monkeypatch: py
         await gone_after_an_answer(port, asked, b"x")
 
 
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b""),
+        (b"GET /api/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"),
+    ],
+    ids=["at once", "while it is answered"],
+)
+async def test_a_body_that_is_not_http_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture, asked: bytes, more: bytes
+) -> None:
+    """Anybody could fill the log with it otherwise."""
+    painted = picture()
+    async with serving(painted) as port:
+        await gone_after_an_answer(port, asked, more)
+
+        async def over() -> bool:
+            return painted.hub.readers == 0
+
+        await eventually(over, within=5)
+
+    assert [] == [each for each in caplog.records if each.levelname == "ERROR"]
+
+
 async def gone_after_an_answer(port: int, asked: bytes, more: bytes) -> None:
     """Ask, take the answer, send *more*, and see that the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

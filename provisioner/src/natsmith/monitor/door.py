@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -72,6 +73,15 @@ class Protocol(H11Protocol):
             if each:
                 each.cancel()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP; nothing is answered beside that, and what was being answered ends."""
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # an answer has begun
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """Wait for the other end to read, not for ever."""

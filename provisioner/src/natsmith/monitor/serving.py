@@ -125,7 +125,8 @@ async def _account(served: Served, account: str, picture: Picture, connecting: C
                 group.create_task(services.run())
         except* NatsmithError as errors:
             why = "; ".join(str(each) for each in _leaves(errors))
-            log.warn(f"account {account} cannot be reached: {why}")
+            if picture.sights[account].trouble != why:  # it is tried again every second, and said once
+                log.warn(f"account {account} cannot be reached: {why}")
             picture.lost(account, why)
             await asyncio.sleep(AGAIN_SECONDS)
 

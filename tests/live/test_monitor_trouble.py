@@ -87,6 +87,14 @@ async def test_what_is_refused_again_and_again_is_said_once(tmp_path: Path) -> N
         assert 1 == (await said(here)).count("cannot be reached")
 
 
+async def test_who_is_told_to_stop_misses_nothing(tmp_path: Path) -> None:
+    """The connection that it ends itself is not lost."""
+    async with watched(tmp_path) as here:
+        await here.watch()
+        await told(here, "accounts", lambda each: not each["trouble"])
+        assert "is lost" not in await said(here)
+
+
 async def said(here: Watched) -> str:
     """Stop the monitor, and return what it said."""
     process, here.process = here.process, None

@@ -121,6 +121,15 @@ def test_a_mistake_is_told_with_its_cure(words: tuple[str, ...], expected: str) 
     assert [expected] == refused(*words)
 
 
+@pytest.mark.parametrize(("verb", "needed"), [("plan", True), ("monitor", False)])
+def test_help_says_where_values_are_needed(capsys: pytest.CaptureFixture[str], verb: str, needed: bool) -> None:
+    """A monitor shows what is there without any."""
+    with pytest.raises(SystemExit):
+        parse((verb, "--help"))
+
+    assert needed == ("needed, repeatable" in capsys.readouterr().out)
+
+
 def test_every_unknown_option_is_named_at_once() -> None:
     assert ["--one", "--two"] == [each.split()[0] for each in refused("status", "--one=1", "x", "--two")]
 

@@ -54,6 +54,19 @@ async def test_what_no_values_name_is_not_as_they_say(watched: Watched, page: Pa
     await expect(page.locator("#buckets tr", has_text="service_registry")).to_contain_text("as the values say")
 
 
+async def test_no_word_is_cut_on_a_small_phone(watched: Watched, page: Page, client: Client) -> None:
+    """The longest state is that of what natsmith did not provision."""
+    await client.jetstream().add_stream(name="BY_HAND", subjects=["by.hand"])
+    await watched.watch(values=None)
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await page.goto(watched.url)
+    await expect(page.locator("#streams-table")).to_contain_text("not provisioned by natsmith")
+
+    assert await page.evaluate(
+        "[...document.querySelectorAll('.wide')].every(each => each.scrollWidth <= each.clientWidth)"
+    )
+
+
 async def test_a_ttl_changed_by_apply_shows_within_a_second(watched: Watched, page: Page) -> None:
     """Nobody loads the page again; the server announces the change and the monitor hears it."""
     await watched.apply()

@@ -200,9 +200,11 @@ async def test_a_server_that_goes_away_is_said_and_comes_back(watched: Watched, 
     watched.server.kill()
     await expect(page.locator(".banner")).to_contain_text("cannot be read", timeout=15000)
     await expect(page.locator("#buckets")).to_contain_text("service_registry")
+    await expect(page.locator("#tile-services")).to_contain_text("not heard now")
     watched.server.start()
 
     await expect(page.locator(".banner")).to_have_count(0, timeout=15000)
+    await expect(page.locator("#tile-services")).to_contain_text("all heard from", timeout=15000)
 
 
 async def test_a_monitor_that_goes_away_is_said_and_comes_back(watched: Watched, page: Page) -> None:

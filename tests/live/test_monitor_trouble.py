@@ -77,6 +77,15 @@ async def test_with_wrong_credentials_it_says_so(tmp_path: Path) -> None:
         assert SECRET not in str(account)
 
 
+async def test_what_is_waited_for_is_said_at_once(tmp_path: Path) -> None:
+    """Not only when it is given up for the first time."""
+    async with watched(tmp_path, users(**EVERYTHING), NATS_USER="look", NATS_PASSWORD=SECRET) as here:
+        await here.watch("--timeout", "600")
+
+        account = await told(here, "accounts", lambda each: "refuses the user" in each["trouble"])
+        assert SECRET not in str(account)
+
+
 async def test_what_is_refused_again_and_again_is_said_once(tmp_path: Path) -> None:
     """It is tried every second: a log would hold nothing else."""
     rights = users(publish=["nothing"], subscribe=["_INBOX.>"])

@@ -32,7 +32,7 @@ async def run(args: argparse.Namespace, desired: Desired | None, log: Log) -> in
         elections=args.elections,
         values=args.show_values,
     )
-    await serve(served, lambda account: sessions.server(args, account, log), log)
+    await serve(served, lambda account, log: sessions.server(args, account, log), log)
     return Exit.DONE
 
 

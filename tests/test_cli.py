@@ -78,7 +78,7 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         (("aply",), "natsmith has no verb 'aply': did you mean apply?"),
         (
             (),
-            "natsmith needs a verb: plan, apply, verify, status, export, history, registry, credentials or schema: see natsmith --help",
+            "natsmith needs a verb: plan, apply, verify, status, export, history, registry, monitor, credentials or schema: see natsmith --help",
         ),
         (
             ("registry",),
@@ -119,6 +119,15 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
 )
 def test_a_mistake_is_told_with_its_cure(words: tuple[str, ...], expected: str) -> None:
     assert [expected] == refused(*words)
+
+
+@pytest.mark.parametrize(("verb", "needed"), [("plan", True), ("monitor", False)])
+def test_help_says_where_values_are_needed(capsys: pytest.CaptureFixture[str], verb: str, needed: bool) -> None:
+    """A monitor shows what is there without any."""
+    with pytest.raises(SystemExit):
+        parse((verb, "--help"))
+
+    assert needed == ("needed, repeatable" in capsys.readouterr().out)
 
 
 def test_every_unknown_option_is_named_at_once() -> None:

@@ -36,6 +36,37 @@ async def test_the_page_shows_what_is_there(watched: Watched, page: Page) -> Non
     await expect(page.locator("#line")).to_have_text("live")
 
 
+async def test_what_no_values_name_is_not_as_they_say(watched: Watched, page: Page) -> None:
+    """Nothing is green that nobody compared: neither without values, nor what they do not name any more."""
+    await watched.apply()
+    await watched.watch(values=None)
+    await page.goto(watched.url)
+    bucket = page.locator("#buckets tr", has_text="sessions")
+    await expect(bucket).to_contain_text("nothing to compare with")
+    await expect(page.locator("#consumers")).to_contain_text("nothing to compare with")
+
+    await watched.stop()
+    await watched.watch(values={"buckets": {"service_registry": {"profile": "serviceRegistry", "ttlSeconds": 6}}})
+    await expect(bucket).to_contain_text("not in the values")
+    await expect(page.locator("#tile-buckets")).to_contain_text("2 not in the values")
+    await expect(page.locator("#tile-plan")).to_contain_text("nothing to do")
+    await expect(page.locator("#consumers")).to_contain_text("not in the values")
+    await expect(page.locator("#buckets tr", has_text="service_registry")).to_contain_text("as the values say")
+
+
+async def test_no_word_is_cut_on_a_small_phone(watched: Watched, page: Page, client: Client) -> None:
+    """The longest state is that of what natsmith did not provision."""
+    await client.jetstream().add_stream(name="BY_HAND", subjects=["by.hand"])
+    await watched.watch(values=None)
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await page.goto(watched.url)
+    await expect(page.locator("#streams-table")).to_contain_text("not provisioned by natsmith")
+
+    assert await page.evaluate(
+        "[...document.querySelectorAll('.wide')].every(each => each.scrollWidth <= each.clientWidth)"
+    )
+
+
 async def test_a_ttl_changed_by_apply_shows_within_a_second(watched: Watched, page: Page) -> None:
     """Nobody loads the page again; the server announces the change and the monitor hears it."""
     await watched.apply()
@@ -101,6 +132,21 @@ async def test_a_leader_is_shown_with_its_token(watched: Watched, page: Page, cl
         await expect(leader).to_contain_text(str(lease.token))
 
 
+async def test_more_dead_letters_than_are_shown_are_counted(watched: Watched, page: Page, client: Client) -> None:
+    """The newest are listed, and the page says that there are more."""
+    await watched.apply()
+    noted = {"type": "x.max_deliver", "stream": "MESSAGES", "consumer": "workers", "timestamp": "2026-01-01T00:00:00Z"}
+    for sequence in range(1, 31):
+        note = json.dumps(noted | {"stream_seq": sequence}).encode()
+        await client.request("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.MESSAGES.workers", note)
+    await watched.watch()
+    await page.goto(watched.url)
+
+    await expect(page.locator("#tile-letters .count")).to_have_text("30")
+    await expect(page.locator("#tile-letters")).to_contain_text("see the newest 20")
+    await expect(page.locator("#letters tbody tr")).to_have_count(20)
+
+
 async def test_a_dead_letter_appears(watched: Watched, page: Page, client: Client) -> None:
     """With its reason; what it holds is shown only where that was asked for."""
     await watched.apply()
@@ -154,9 +200,11 @@ async def test_a_server_that_goes_away_is_said_and_comes_back(watched: Watched, 
     watched.server.kill()
     await expect(page.locator(".banner")).to_contain_text("cannot be read", timeout=15000)
     await expect(page.locator("#buckets")).to_contain_text("service_registry")
+    await expect(page.locator("#tile-services")).to_contain_text("not heard now")
     watched.server.start()
 
     await expect(page.locator(".banner")).to_have_count(0, timeout=15000)
+    await expect(page.locator("#tile-services")).to_contain_text("all heard from", timeout=15000)
 
 
 async def test_a_monitor_that_goes_away_is_said_and_comes_back(watched: Watched, page: Page) -> None:

@@ -47,5 +47,15 @@ async def test_the_answers_are_what_the_document_says(tmp_path: Path) -> None:
         assert 0 == await here.stop()
 
 
+async def test_the_plan_is_that_of_who_is_named(tmp_path: Path) -> None:
+    """As with the other verbs: what belongs to somebody else waits for a decision."""
+    with nats_server() as server:
+        here = Watched(server, tmp_path)
+        await here.apply()
+        await here.watch("--owner", "somebody/else", values={"buckets": {"sessions": {"ttlSeconds": 60}}})
+        await eventually(partial(_holds, here, "plan", "this run is somebody/else"), within=20)
+        assert 0 == await here.stop()
+
+
 async def _holds(here: Watched, part: str, text: str) -> bool:
     return text in (await get(here.port, f"/api/{part}")).body.decode()

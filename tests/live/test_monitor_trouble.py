@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -74,6 +75,43 @@ async def test_with_wrong_credentials_it_says_so(tmp_path: Path) -> None:
 
         account = await told(here, "accounts", lambda each: "uthoriz" in each["trouble"] or "refuse" in each["trouble"])
         assert SECRET not in str(account)
+
+
+async def test_what_is_waited_for_is_said_at_once(tmp_path: Path) -> None:
+    """Not only when it is given up for the first time."""
+    async with watched(tmp_path, users(**EVERYTHING), NATS_USER="look", NATS_PASSWORD=SECRET) as here:
+        await here.watch("--timeout", "600")
+
+        account = await told(here, "accounts", lambda each: "refuses the user" in each["trouble"])
+        assert SECRET not in str(account)
+
+
+async def test_what_is_refused_again_and_again_is_said_once(tmp_path: Path) -> None:
+    """It is tried every second: a log would hold nothing else."""
+    rights = users(publish=["nothing"], subscribe=["_INBOX.>"])
+    async with watched(tmp_path, rights, NATS_USER="look", NATS_PASSWORD="look") as here:
+        await here.watch()
+        await told(here, "accounts", lambda each: "$JS.API.INFO" in each["trouble"])
+        await asyncio.sleep(3)  # time itself is awaited: two more tries
+        assert 1 == (await said(here)).count("cannot be reached")
+
+
+async def test_who_is_told_to_stop_misses_nothing(tmp_path: Path) -> None:
+    """The connection that it ends itself is not lost."""
+    async with watched(tmp_path) as here:
+        await here.watch()
+        await told(here, "accounts", lambda each: not each["trouble"])
+        assert "is lost" not in await said(here)
+
+
+async def said(here: Watched) -> str:
+    """Stop the monitor, and return what it said."""
+    process, here.process = here.process, None
+    assert process
+    process.terminate()
+    _, error = await process.communicate()
+    assert 0 == process.returncode
+    return error.decode()
 
 
 async def test_a_user_that_is_taken_away_is_missed_and_welcomed_back(tmp_path: Path) -> None:

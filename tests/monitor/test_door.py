@@ -52,6 +52,59 @@ async def test_who_asks_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) ->
         writer.close()
 
 
+@pytest.mark.parametrize("more", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_who_asks_once_and_never_again_is_sent_away(monkeypatch: pytest.MonkeyPatch, more: bytes) -> None:
+    """Who was answered begins to ask anew, and stops in the middle."""
+    monkeypatch.setattr(door, "ASK_SECONDS", 0.1)  # as above
+    async with serving(picture()) as port:
+        await gone_after_an_answer(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", more)
+
+
+async def test_who_goes_on_sending_after_the_answer_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the body of what was refused, however slowly it comes."""
+    monkeypatch.setattr(door, "ASK_SECONDS", 0.1)  # as above
+    async with serving(picture()) as port:
+        asked = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        await gone_after_an_answer(port, asked, b"x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b""),
+        (b"GET /api/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"),
+    ],
+    ids=["at once", "while it is answered"],
+)
+async def test_a_body_that_is_not_http_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture, asked: bytes, more: bytes
+) -> None:
+    """Anybody could fill the log with it otherwise."""
+    painted = picture()
+    async with serving(painted) as port:
+        await gone_after_an_answer(port, asked, more)
+
+        async def over() -> bool:
+            return painted.hub.readers == 0
+
+        await eventually(over, within=5)
+
+    assert [] == [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+async def gone_after_an_answer(port: int, asked: bytes, more: bytes) -> None:
+    """Ask, take the answer, send *more*, and see that the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked)
+    async with asyncio.timeout(3):  # less than uvicorn waits for another request
+        assert (await reader.read(4096)).startswith(b"HTTP/1.1 ")
+        writer.write(more)
+        with contextlib.suppress(ConnectionResetError):
+            while await reader.read(4096):
+                pass
+    writer.close()
+
+
 async def test_a_thousand_connections_are_too_many() -> None:
     """Some pages are served; the others are told so or ended, and metrics are answered beside them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -48,6 +48,14 @@ async def test_the_answers_are_what_the_document_says(painted: Picture) -> None:
     assert {f"/api/{part}" for part in PARTS} < set(document["paths"])
 
 
+async def test_all_dead_letters_are_counted() -> None:
+    """Not only the newest, which are told."""
+    async with serving(picture(sight(DEAD={"messages": 500}))) as port:
+        [account] = (await get(port, "/api/consumers")).json["accounts"]
+
+    assert (500, 1) == (account["deadLetters"], len(account["letters"]))
+
+
 async def test_ready_is_who_can_read_every_account() -> None:
     """A monitor without its server is healthy and not ready, and says why."""
     async with serving(picture(Sight(account="app", trouble="nobody is there"))) as port:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from builders import NOW, desired, observed
 from natsmith.model.observed import Limits, Observed
 from natsmith.model.outcome import Past
@@ -71,7 +73,21 @@ def test_without_values_nothing_is_known_to_differ() -> None:
     """Nor what should be."""
     [first, *_] = as_page.objects(observed(VALUES), None, ())
 
-    assert ([], first["ttl"]) == (first["differs"], first["desiredTtl"])
+    assert ([], first["ttl"], None) == (first["differs"], first["desiredTtl"], first["named"])
+
+
+@pytest.mark.parametrize("owner", ["local", "somebody/else"])
+def test_what_the_values_do_not_name_is_not_as_they_say(owner: str) -> None:
+    """Whether it is ours from before or another's; the consumers of a stream are neither."""
+    stray = {"S": {"subjects": ["s"], "consumers": {"c": {}}}}
+    seen = observed({**VALUES, "streams": stray}, owner=owner)
+    made = plan(desired(VALUES), seen, account="app", owner="local")
+    [consumer] = as_page.consumers(seen, made)
+    shown = rows(seen, VALUES)
+
+    assert (True, True, False, False) == tuple(
+        each["named"] for each in (shown["b"], shown["files"], shown["S"], consumer)
+    )
 
 
 def test_a_plan_says_what_it_does_to_the_data() -> None:
@@ -83,6 +99,13 @@ def test_a_plan_says_what_it_does_to_the_data() -> None:
 
     assert ("update", "bucket b", False) == (change["action"], change["title"], change["harmless"])
     assert "expires" in change["fate"]
+
+
+def test_what_is_only_told_is_no_change() -> None:
+    """Apply would not do it: an object that the values do not name any more stays."""
+    shown = as_page.changes(plan(desired({}), observed(VALUES), account="app", owner="local"))
+
+    assert (0, 2, {"orphan"}) == (shown["count"], shown["told"], {each["action"] for each in shown["changes"]})
 
 
 def test_consumers_are_named_with_their_stream() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from natsmith.cli import sessions
 from natsmith.errors import DecisionNeeded, Exit, WrongValues
@@ -20,6 +21,8 @@ except ModuleNotFoundError as missing:
 async def run(args: argparse.Namespace, desired: Desired | None, log: Log) -> int:
     """Serve until the program is told to stop."""
     host, port = _address(args.listen)
+    if desired and args.owner:
+        desired = replace(desired, owner=args.owner)
     served = Served(
         accounts=sessions.accounts(args, desired.accounts if desired else ()),
         desired=desired,
@@ -29,7 +32,7 @@ async def run(args: argparse.Namespace, desired: Desired | None, log: Log) -> in
         elections=args.elections,
         values=args.show_values,
     )
-    await serve(served, lambda account: sessions.server(args, account, log), log)
+    await serve(served, lambda account, log: sessions.server(args, account, log), log)
     return Exit.DONE
 
 

@@ -76,10 +76,17 @@ def _bare(verbs: argparse._SubParsersAction[Parser], name: str, what: str) -> Pa
     return verbs.add_parser(name, help=what, description=description, epilog=f"examples:\n{EXAMPLES[name]}")
 
 
-def _verb(verbs: argparse._SubParsersAction[Parser], name: str, what: str, *, values: bool = False) -> Parser:
+def _verb(
+    verbs: argparse._SubParsersAction[Parser],
+    name: str,
+    what: str,
+    *,
+    values: bool = False,
+    told: str = "needed, repeatable",
+) -> Parser:
     verb = _bare(verbs, name, what)
     if values:
-        _values(verb)
+        _values(verb, told)
         verb.add_argument(
             "--owner",
             default="",
@@ -126,14 +133,14 @@ def _registry(verbs: argparse._SubParsersAction[Parser]) -> None:
     )
 
 
-def _values(verb: Parser) -> None:
+def _values(verb: Parser, told: str = "needed, repeatable") -> None:
     verb.add_argument(
         "-f",
         "--values",
         action="append",
         default=[],
         metavar="FILE",
-        help="values file, - for standard input; later ones win (needed, repeatable)",
+        help=f"values file, - for standard input; later ones win ({told})",
     )
     verb.add_argument(
         "--set",
@@ -168,7 +175,8 @@ def _connection(verb: Parser) -> None:
 
 
 def _monitor(verbs: argparse._SubParsersAction[Parser]) -> None:
-    monitor = _verb(verbs, "monitor", "serve a page, metrics and a JSON API that show it all", values=True)
+    what, told = "serve a page, metrics and a JSON API that show it all", "repeatable; without one there is no plan"
+    monitor = _verb(verbs, "monitor", what, values=True, told=told)
     for flag, default, metavar, meaning in (
         ("--listen", "127.0.0.1:8280", "HOST:PORT", "where the page is served (127.0.0.1:8280)"),
         ("--bucket", "service_registry", "NAME", "the bucket of the service registry (service_registry)"),

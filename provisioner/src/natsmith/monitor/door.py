@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,7 +22,7 @@ BACKLOG = 1024
 """Connections that the system keeps until they are looked at."""
 
 ASK_SECONDS = 10.0
-"""Who has not asked for anything by then is sent away."""
+"""Who has not asked for anything by then is sent away, and who has not asked for anything more since the last answer."""
 
 STALL_SECONDS = 20.0
 """So is who reads nothing for as long: an event stream that nobody reads would otherwise fill for ever."""
@@ -59,7 +60,12 @@ class Protocol(H11Protocol):
             return
         if len(self.connections) > MOST_CONNECTIONS:
             self.app = Busy(self.app)
-        self._asking = self.loop.call_later(ASK_SECONDS, self._nothing_asked)
+        self._ask()
+
+    def on_response_complete(self) -> None:
+        """Wait for what is asked for next; uvicorn itself waits for its first byte, and then for ever."""
+        self._ask()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -67,6 +73,15 @@ class Protocol(H11Protocol):
             if each:
                 each.cancel()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP; nothing is answered beside that, and what was being answered ends."""
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # an answer has begun
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """Wait for the other end to read, not for ever."""
@@ -81,8 +96,13 @@ class Protocol(H11Protocol):
             self._stalled.cancel()
             self._stalled = None
 
+    def _ask(self) -> None:
+        if self._asking:
+            self._asking.cancel()
+        self._asking = self.loop.call_later(ASK_SECONDS, self._nothing_asked)
+
     def _nothing_asked(self) -> None:
-        if self.cycle is None:
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
 
 

@@ -12,6 +12,7 @@ TEXT: Json = {"type": "string"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 NUMBER: Json = {"type": "number"}
 TRUTH: Json = {"type": "boolean"}
+NAMED: Json = {"type": ["boolean", "null"], "description": "whether the values name it; null where there is no plan"}
 MAYBE_NUMBER: Json = {"type": ["number", "null"]}
 
 
@@ -114,6 +115,7 @@ def _objects() -> Json:
         replicas={"type": ["integer", "null"]},
         storage={"enum": ["file", "memory", None]},
         owner=TEXT,
+        named=NAMED,
         differs=_list(TEXT),
         moving=TEXT,
         last=_maybe(last),
@@ -131,6 +133,7 @@ def _consumers() -> Json:
         redelivered=COUNT,
         delivered=COUNT,
         owner=TEXT,
+        named=NAMED,
         differs=_list(TEXT),
     )
     letter = _map(
@@ -142,7 +145,8 @@ def _consumers() -> Json:
         reason=TEXT,
         value={"type": ["string", "null"], "description": "only with --show-values"},
     )
-    return _map(account=TEXT, consumers=_list(row), letters=_list(letter))
+    dead = {**COUNT, "description": "how many there are, of which letters are the newest"}
+    return _map(account=TEXT, consumers=_list(row), letters=_list(letter), deadLetters=dead)
 
 
 def _services() -> Json:
@@ -171,5 +175,14 @@ def _services() -> Json:
 
 def _plan() -> Json:
     change = _map(action=TEXT, title=TEXT, fate=TEXT, harmless=TRUTH, blocked=TEXT, rows=_list(TEXT))
-    plan = _map(digest=TEXT, unchanged=COUNT, count=COUNT, blocked=COUNT, changes=_list(change), warnings=_list(TEXT))
+    told = {**COUNT, "description": "what is only told, such as an object that the values do not name any more"}
+    plan = _map(
+        digest=TEXT,
+        unchanged=COUNT,
+        count=COUNT,
+        told=told,
+        blocked=COUNT,
+        changes=_list(change),
+        warnings=_list(TEXT),
+    )
     return _map(account=TEXT, plan=_maybe(plan))

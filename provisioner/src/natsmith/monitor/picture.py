@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from natsmith.clock import clock
 from natsmith.model.units import Json
+from natsmith.monitor import letters
 from natsmith.monitor.hub import Hub
 from natsmith.monitor.services import Services
 from natsmith.monitor.sight import Sight
@@ -46,7 +47,7 @@ class Picture:
         consumers = _consumers(sight)
         table = {each["key"]: each for each in consumers["consumers"]}
         self.hub.put_rows(f"consumers:{name}", table, {"account": name})
-        self.hub.put(f"letters:{name}", {"account": name, "letters": consumers["letters"]})
+        self.hub.put(f"letters:{name}", {key: consumers[key] for key in ("account", "letters", "deadLetters")})
         self.hub.put(f"account:{name}", _account(sight))
         self.hub.put(f"plan:{name}", _plan(sight, most=CHANGES_SHOWN))
 
@@ -99,7 +100,9 @@ def _lasting(row: Mapping[str, Json]) -> dict[str, Json]:
 
 def _consumers(sight: Sight) -> dict[str, Json]:
     rows = as_page.consumers(sight.observed, sight.plan) if sight.observed else []
-    return {"account": sight.account, "consumers": rows, "letters": [asdict(each) for each in sight.letters]}
+    dead = sum(each.messages for each in letters.streams(sight.observed)) if sight.observed else 0
+    shown = [asdict(each) for each in sight.letters]
+    return {"account": sight.account, "consumers": rows, "letters": shown, "deadLetters": dead}
 
 
 def _plan(sight: Sight, *, most: int | None = None) -> dict[str, Json]:

@@ -19,7 +19,7 @@ from natsmith.monitor.services import Services
 from natsmith.monitor.watching import Watching
 from natsmith.monitor.web import app, is_local
 
-Connecting = Callable[[str], AbstractAsyncContextManager[JetStream]]
+Connecting = Callable[[str, Log], AbstractAsyncContextManager[JetStream]]
 
 AGAIN_SECONDS = 1.0
 """Connecting itself waits for the server; what it was refused for is tried again as often."""
@@ -105,9 +105,10 @@ def _address(listening: socket.socket) -> str:
 
 async def _account(served: Served, account: str, picture: Picture, connecting: Connecting, log: Log) -> None:
     """Show one account for as long as the program runs; a server that is not there is waited for."""
+    waiting = _Waiting(log, lambda why: picture.lost(account, why))
     while True:
         try:
-            async with connecting(account) as server, asyncio.TaskGroup() as group:
+            async with connecting(account, waiting) as server, asyncio.TaskGroup() as group:
                 watching = Watching(
                     server, served.desired, account=account, changed=picture.saw, log=log, values=served.values
                 )
@@ -125,9 +126,24 @@ async def _account(served: Served, account: str, picture: Picture, connecting: C
                 group.create_task(services.run())
         except* NatsmithError as errors:
             why = "; ".join(str(each) for each in _leaves(errors))
-            log.warn(f"account {account} cannot be reached: {why}")
+            if picture.sights[account].trouble != why:  # it is tried again every second, and said once
+                log.warn(f"account {account} cannot be reached: {why}")
             picture.lost(account, why)
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+class _Waiting(Log):
+    """Tells what a connection waits for to who looks at the page as well, long before it is given up."""
+
+    def __init__(self, log: Log, tell: Callable[[str], None]) -> None:
+        super().__init__(format=log.format)
+        self._log, self._tell = log, tell
+
+    def info(self, event: str, **fields: object) -> None:
+        """Tell that *event* happened."""
+        self._log.info(event, **fields)
+        if event == "server.waiting":
+            self._tell(f"{fields['server']} is waited for: {fields['reason']}")
 
 
 def _leaves(errors: BaseExceptionGroup[NatsmithError]) -> Iterator[NatsmithError]:

@@ -65,9 +65,12 @@ class Watching:
         self._told = asyncio.Event()
         self._up = asyncio.Event()
         self._up.set()
+        self._over = False
 
     def lost(self) -> None:
         """Know that the connection is gone: it is said at once, and looked again when it is back."""
+        if self._over:  # it was closed by ourselves
+            return
         self._up.clear()
         self._trouble(f"the connection to {self._server.link.where} is lost, and tried again until it is back")
         self._changed(self.sight)
@@ -80,6 +83,7 @@ class Watching:
     async def run(self) -> None:
         """Look until the program ends."""
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._end)
             await self._listen(stack)
             while True:
                 await self._up.wait()
@@ -88,6 +92,9 @@ class Watching:
                 self._changed(self.sight)
                 took = 0.0 if self.sight.trouble else clock() - began
                 await self._rest(min(max(POLL_SECONDS, SHARE * took), LONGEST_PAUSE))
+
+    def _end(self) -> None:
+        self._over = True
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         deaf = []

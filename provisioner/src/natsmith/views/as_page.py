@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from natsmith.model.change import Change, Plan
 from natsmith.model.desired import Id, Resource
@@ -18,16 +18,16 @@ LONGEST = 300
 
 def objects(observed: Observed, plan: Plan | None, pasts: Sequence[Past]) -> list[dict[str, Json]]:
     """Return buckets, streams and object stores, by name."""
-    changes = _changes(plan)
+    changes, named = _changes(plan), _naming(plan)
     found = [each for each in observed.objects.values() if each.kind is not CONSUMER]
     missing = [each for each in changes.values() if each.action == "create" and each.kind is not CONSUMER]
-    rows = [_object(each, changes.get(each.id), pasts) for each in found]
+    rows = [_object(each, named(each), changes.get(each.id), pasts) for each in found]
     return sorted([*rows, *(_missing(each) for each in missing)], key=lambda row: (row["kind"], row["name"]))
 
 
 def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
     """Return the durable consumers, by stream and name."""
-    changes = _changes(plan)
+    changes, named = _changes(plan), _naming(plan)
     rows = [
         {
             "key": str(each.id),
@@ -38,6 +38,7 @@ def consumers(observed: Observed, plan: Plan | None) -> list[dict[str, Json]]:
             "redelivered": each.redelivered,
             "delivered": each.delivered,
             "owner": each.applied.owner if each.applied else "",
+            "named": named(each),
             "differs": _differs(changes.get(each.id)),
         }
         for each in observed.objects.values()
@@ -51,7 +52,8 @@ def changes(plan: Plan, *, most: int | None = None) -> dict[str, Json]:
     return {
         "digest": plan.digest,
         "unchanged": plan.unchanged,
-        "count": len(plan.changes) + len(plan.told),
+        "count": len(plan.changes),
+        "told": len(plan.told),
         "blocked": len(plan.blocked),
         "changes": [
             {
@@ -86,7 +88,7 @@ def now(observed: Observed | None) -> float:
     return parse_time(max(told)).timestamp() if told else 0.0
 
 
-def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[str, Json]:
+def _object(found: Found, named: bool | None, change: Change | None, pasts: Sequence[Past]) -> dict[str, Json]:
     ttl = _ttl(found)
     return {
         "key": str(found.id),
@@ -103,6 +105,7 @@ def _object(found: Found, change: Change | None, pasts: Sequence[Past]) -> dict[
         "replicas": found.get("replicas"),
         "storage": found.get("storage"),
         "owner": found.applied.owner if found.applied else "",
+        "named": named,
         "differs": _differs(change),
         "moving": found.moving.stage.value if found.moving else "",
         "last": _last(found, pasts),
@@ -126,6 +129,7 @@ def _missing(change: Change) -> dict[str, Json]:
         "replicas": None,
         "storage": None,
         "owner": "",
+        "named": True,
         "differs": ["it is not there"],
         "moving": "",
         "last": None,
@@ -138,6 +142,20 @@ def _ttl(each: Found | Resource) -> Json:
 
 def _changes(plan: Plan | None) -> Mapping[Id, Change]:
     return {each.id: each for each in plan.changes} if plan else {}
+
+
+def _naming(plan: Plan | None) -> Callable[[Found], bool | None]:
+    """Return what tells whether the values say what an object should be; None where no plan is there to know that by."""
+    if plan is None:
+        return lambda _: None
+    changed = {each.id for each in plan.changes}
+    orphans = {str(each.id) for each in plan.told if each.action == "orphan"}  # of a stream, its consumers are as well
+
+    def named(found: Found) -> bool:
+        ours = found.applied is not None and found.applied.owner == plan.owner
+        return found.id in changed or (ours and not orphans & {str(found.id), found.stream})
+
+    return named
 
 
 def _differs(change: Change | None) -> list[str]:

@@ -62,7 +62,7 @@ function services(told) {
 function letters(told) {
   const before = new Map((state.letters.get(told.account)?.letters || []).map((each) => [each.key, each]));
   const found = told.letters.map((each) => ({ ...each, key: JSON.stringify([told.account, each]) }));
-  state.letters.set(told.account, { letters: found.map((each) => before.get(each.key) || each) });
+  state.letters.set(told.account, { count: told.deadLetters, letters: found.map((each) => before.get(each.key) || each) });
   draw("letters");
 }
 

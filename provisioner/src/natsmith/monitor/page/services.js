@@ -114,8 +114,9 @@ export function services(state) {
   }
   unread(state, at);
   drawn ||= wanted.size > 0;
+  const away = [...state.account.values()].some((each) => each.trouble);
   write(place("services-line"), cut(lines.join(" · "), 600));
-  tell("services", heard ? number(instances) : "–", late ? `${number(late)} stale` : heard ? "all heard from" : "no registry here", late ? "careful" : heard ? "good" : "quiet");
+  tell("services", heard ? number(instances) : "–", late ? `${number(late)} stale` : heard ? "all heard from" : away ? "not heard now" : "no registry here", late ? "careful" : heard ? "good" : "quiet");
 }
 
 function unread(state, at) {

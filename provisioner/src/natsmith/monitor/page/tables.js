@@ -69,7 +69,9 @@ function age(part, each) {
 function condition(each) {
   if (each.moving) return pill(each.moving, "careful");
   if (each.differs.length) return element("span", {}, pill("differs", "bad"), element("ul", { class: "list" }, ...each.differs.map((text) => element("li", {}, cut(arrow(text))))));
-  return each.owner ? pill("as the values say", "good") : pill("not provisioned by natsmith", "quiet");
+  if (!each.owner) return pill("not provisioned by natsmith", "quiet");
+  if (each.named === null) return pill("nothing to compare with", "quiet");
+  return each.named ? pill("as the values say", "good") : pill("not in the values", "careful");
 }
 
 function last(each) {
@@ -108,8 +110,8 @@ export function prepare(state) {
       const found = sorted(parts, chosen), wrong = found.filter((each) => each.differs.length).length;
       table.show(found, isRead(state));
       if (!isRead(state)) { tell(id, ...UNREAD); continue; }
-      const known = [...state.plan.values()].some((each) => each.plan);
-      tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : known ? "good" : "quiet");
+      const known = [...state.plan.values()].some((each) => each.plan), strays = found.filter((each) => each.owner && each.named === false).length;
+      tell(id, number(found.length), wrong ? `${number(wrong)} ${wrong === 1 ? "differs" : "differ"}` : strays ? `${number(strays)} not in the values` : known ? "as the values say" : "nothing to compare with", wrong ? "bad" : strays ? "careful" : known ? "good" : "quiet");
     }
   };
   const consumers = () => {
@@ -123,7 +125,11 @@ export function prepare(state) {
     const found = [...state.letters.values()].flatMap((part) => part.letters);
     given.show(found, isRead(state));
     if (!isRead(state)) tell("letters", ...UNREAD);
-    else tell("letters", number(found.length), found.length ? "given up; see why" : "nothing was given up", found.length ? "bad" : "good");
+    else {
+      const count = [...state.letters.values()].reduce((total, part) => total + part.count, 0);
+      const see = count > found.length ? `given up; see the newest ${number(found.length)}` : "given up; see why";
+      tell("letters", number(count), count ? see : "nothing was given up", count ? "bad" : "good");
+    }
   };
   const tick = () => { buckets.tick(); streams.tick(); };
   return { objects, consumers, letters, tick };
@@ -164,7 +170,8 @@ export function plan(state) {
     blocked += part.plan.blocked;
     if (!found.length) shown.push(element("p", { class: "good" }, `Account ${account}: everything is as the values say, ${counted(part.plan.unchanged, "object")}.`));
     else shown.push(element("p", { class: "quiet" }, `Account ${account}: ${counted(part.plan.count, "change")}, ${number(part.plan.unchanged)} unchanged.`), ...found.map(change));
-    if (part.plan.count > found.length) shown.push(element("p", { class: "quiet" }, `And ${number(part.plan.count - found.length)} more: natsmith plan shows them all.`));
+    const rest = part.plan.count + part.plan.told - found.length;
+    if (rest > 0) shown.push(element("p", { class: "quiet" }, `And ${number(rest)} more: natsmith plan shows them all.`));
     for (const warning of part.plan.warnings) shown.push(element("p", { class: "careful" }, cut(warning, 400)));
   }
   place("changes").replaceChildren(...shown);

@@ -140,7 +140,7 @@ def test_its_users_look_and_write_nothing(helm: Path) -> None:
     following = [
         f"{each}.KV_{bucket}.{rest}"
         for bucket in ("service_registry", "elections")
-        for each, rest in (("$JS.API.CONSUMER.CREATE", ">"), ("$JS.API.CONSUMER.DELETE", "*"), ("$JS.FC", ">"))
+        for each, rest in (("$JS.API.CONSUMER.CREATE", "*"), ("$JS.API.CONSUMER.DELETE", "*"), ("$JS.FC", ">"))
     ]
 
     assert sorted([*LOOKING, "$JS.API.STREAM.MSG.GET.KV_natsmith_state", *following]) == sorted(

@@ -280,3 +280,11 @@ def test_every_example_can_be_parsed(verb: str) -> None:
         words = line.strip().split("   ")[0].split()
         end = next((place for place, word in enumerate(words) if word in (">", "|")), None)
         assert verb == parse(words[1:end]).verb
+
+
+@pytest.mark.parametrize("given", ["8280", "here:port", "here:70000", "http://here:8280", "[::1:8280"])
+def test_an_address_to_listen_at_that_is_none_is_told(given: str) -> None:
+    code, said = shell(f"natsmith monitor --listen '{given}'")
+
+    assert 2 == code
+    assert f"--listen is '{given}', but must be a host and a port such as 127.0.0.1:8280" in said

@@ -56,6 +56,14 @@ async def test_all_dead_letters_are_counted() -> None:
     assert (500, 1) == (account["deadLetters"], len(account["letters"]))
 
 
+async def test_who_asks_only_for_the_head_of_the_events_is_not_kept() -> None:
+    painted = picture()
+    async with serving(painted) as port:
+        answer = await get(port, "/api/events", method="HEAD")
+
+        assert (200, b"", 0) == (answer.status, answer.body, painted.hub.readers)
+
+
 async def test_ready_is_who_can_read_every_account() -> None:
     """A monitor without its server is healthy and not ready, and says why."""
     async with serving(picture(Sight(account="app", trouble="nobody is there"))) as port:

@@ -38,6 +38,8 @@ async def run(args: argparse.Namespace, desired: Desired | None, log: Log) -> in
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
+    bracketed = host.startswith("["), host.endswith("]")
+    named = host and "/" not in host and bracketed in {(True, True), (False, False)}
+    if not colon or not named or not port.isdigit() or int(port) > 65535:
         raise WrongValues(f"--listen is {text!r}, but must be a host and a port such as 127.0.0.1:8280")
     return host.strip("[]"), int(port)

@@ -99,7 +99,9 @@ def app(picture: Picture, *, local: bool = False) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def events(_: Request) -> Response:
+    async def events(asked: Request) -> Response:
+        if asked.method == "HEAD":
+            return Response(media_type="text/event-stream")
         reader = picture.hub.read()
         try:
             first = await anext(reader)

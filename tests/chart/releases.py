@@ -67,6 +67,7 @@ EVERYTHING: Values = {
     "objectStores": {"files": {"account": "B"}},
     "provisioner": {"mode": "job", "podLabels": {"e": "f"}},
     "registry": {"clean": {"enabled": True, "account": "A", "bucket": "registry"}},
+    "drift": {"enabled": True},
     "toolbox": {"enabled": True},
     "monitor": MONITOR,
 }

@@ -63,6 +63,7 @@ OTHERS: dict[str, Any] = {
     "nats.systemUser.existingSecret": "other",
     "nats.cluster.existingSecret": "other",
     "nats.config.merge": {"x": 1},
+    "nats.extraPorts": {"x": {"port": 7422}},
     "nats.lameDuckSeconds": 60,
     "nats.pdb.enabled": False,
     "nats.topologySpread.whenUnsatisfiable": "DoNotSchedule",

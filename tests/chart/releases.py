@@ -49,6 +49,11 @@ EVERYTHING: Values = {
             "clients": [{"podSelector": {"matchLabels": {"nats": "client"}}}],
             "monitors": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
         },
+        "config": {"merge": {"websocket": {"port": 8080, "no_tls": True}, "mqtt": {"port": 1883}}},
+        "extraPorts": {
+            "websocket": {"port": 8080, "nodePort": 30808},
+            "mqtt": {"port": 1883, "from": [{"podSelector": {"matchLabels": {"nats": "client"}}}]},
+        },
         "podLabels": {"a": "b"},
         "podAnnotations": {"c": "d"},
     },
@@ -67,6 +72,7 @@ EVERYTHING: Values = {
     "objectStores": {"files": {"account": "B"}},
     "provisioner": {"mode": "job", "podLabels": {"e": "f"}},
     "registry": {"clean": {"enabled": True, "account": "A", "bucket": "registry"}},
+    "drift": {"enabled": True},
     "toolbox": {"enabled": True},
     "monitor": MONITOR,
 }

@@ -16,7 +16,7 @@ from releases import EVERY_HELM, EVERY_SHAPE, EVERYTHING, Values, laid, named, p
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 
-COMPONENTS = r"(|-config|-headless|-credentials|-desired|-provisioner|-job-[0-9a-f]{7}|-registry-clean|-toolbox|-monitor|-dashboard|-test)"
+COMPONENTS = r"(|-config|-headless|-credentials|-desired|-provisioner|-job-[0-9a-f]{7}|-registry-clean|-drift|-toolbox|-monitor|-dashboard|-test)"
 
 NAMED: Mapping[str, tuple[Values, str, str]] = {
     "plain": ({}, "dev", "dev-natsmith"),
@@ -83,17 +83,19 @@ def test_names_are_of_the_release_and_a_component(case: str, helm: Path) -> None
 
 @EVERY_HELM
 @pytest.mark.parametrize("case", NAMED)
-def test_the_name_of_a_cron_job_leaves_room_for_its_jobs(case: str, helm: Path) -> None:
+@pytest.mark.parametrize(("component", "room"), [("registry-clean", 37), ("drift", 46)])
+def test_the_name_of_a_cron_job_leaves_room_for_its_jobs(case: str, component: str, room: int, helm: Path) -> None:
     """It has at most 52 characters, of which the first are those of the other objects, and a cut one ends in a hash."""
     overlay, name, fullname = NAMED[case]
     release = rendered(laid(EVERYTHING, overlay), helm=helm, release=name)
-    server, found = (release.one(kind)["metadata"]["name"] for kind in ("StatefulSet", "CronJob"))
+    server = release.one("StatefulSet")["metadata"]["name"]
+    found = release.one("CronJob", f"-{component}")["metadata"]["name"]
 
     assert re.fullmatch(fullname, server)
     assert LABEL.fullmatch(found)
     assert len(found) <= 52
-    cut = f"{re.escape(server[:31].rstrip('-'))}-[0-9a-f]{{5}}"
-    assert re.fullmatch(f"({re.escape(server) if len(server) <= 37 else cut})-registry-clean", found)
+    cut = f"{re.escape(server[: room - 6].rstrip('-'))}-[0-9a-f]{{5}}"
+    assert re.fullmatch(f"({re.escape(server) if len(server) <= room else cut})-{component}", found)
 
 
 @EVERY_HELM

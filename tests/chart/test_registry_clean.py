@@ -26,7 +26,7 @@ def clean(**settings: Any) -> Values:
 
 def cleaner(release: Rendered) -> Manifest:
     """Return the spec of the CronJob's pod."""
-    found: Manifest = release.one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    found: Manifest = release.one("CronJob", "-registry-clean")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return found
 
 
@@ -144,7 +144,7 @@ def test_a_server_of_someone_else_is_reached_as_the_job_reaches_it(helm: Path) -
 @EVERY_HELM
 def test_runs_neither_meet_nor_pile_up(helm: Path) -> None:
     """One at a time, each with an end; a failed one is not repeated but followed by the next."""
-    spec = rendered(clean(schedule="0 3 * * *", deadlineSeconds=90), helm=helm).one("CronJob")["spec"]
+    spec = rendered(clean(schedule="0 3 * * *", deadlineSeconds=90), helm=helm).all("CronJob")[0]["spec"]
     of_one = spec["jobTemplate"]["spec"]
 
     assert ("0 3 * * *", "Forbid", 60) == (
@@ -187,7 +187,7 @@ def test_its_pods_are_let_in(helm: Path) -> None:
     """A NetworkPolicy that names the clients lets those of the release in, by labels that this pod has."""
     release = rendered(EVERYTHING, helm=helm)
     policy = release.one("NetworkPolicy", "-natsmith")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
-    labels = release.one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    labels = release.one("CronJob", "-registry-clean")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
 
     assert policy.items() <= labels.items()
 

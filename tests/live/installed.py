@@ -103,6 +103,11 @@ class Installed:
         natsmith = self.natsmith()
         return await natsmith(*arguments(job_of(self.rendered), natsmith.home))
 
+    async def drift(self) -> Result:
+        """Run what the CronJob runs that compares or heals."""
+        natsmith = self.natsmith()
+        return await natsmith(*arguments(drift_of(self.rendered), natsmith.home))
+
     async def test(self) -> Result:
         """Run what ``helm test`` runs."""
         natsmith = self.natsmith()
@@ -112,6 +117,12 @@ class Installed:
 def job_of(rendered: Rendered) -> dict[str, Any]:
     """Return the spec of the Job's pod."""
     spec: dict[str, Any] = rendered.one("Job")["spec"]["template"]["spec"]
+    return spec
+
+
+def drift_of(rendered: Rendered) -> dict[str, Any]:
+    """Return the spec of the pod that compares or heals on a clock."""
+    spec: dict[str, Any] = rendered.one("CronJob", "-drift")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return spec
 
 

@@ -19,13 +19,14 @@ A longer name ends in a hash, so that two long names that begin alike stay apart
 {{- end -}}
 {{- end -}}
 
-{{- /* natsmith.cleaner.fullname — in: root; out: the name of the CronJob, at most 52: a Job's name has 11 more. A longer one ends in a hash, as above. */ -}}
-{{- define "natsmith.cleaner.fullname" -}}
-{{- $full := include "natsmith.fullname" . -}}
-{{- if gt (len $full) 37 -}}
-{{- $full = printf "%s-%s" ($full | trunc 31 | trimSuffix "-") (sha256sum $full | trunc 5) -}}
+{{- /* natsmith.cronJob.fullname — in: dict root, component; out: the name of a CronJob, at most 52: a Job's name has 11 more. A longer one ends in a hash, as above. */ -}}
+{{- define "natsmith.cronJob.fullname" -}}
+{{- $full := include "natsmith.fullname" .root -}}
+{{- $room := sub 51 (len .component) | int -}}
+{{- if gt (len $full) $room -}}
+{{- $full = printf "%s-%s" ($full | trunc (sub $room 6 | int) | trimSuffix "-") (sha256sum $full | trunc 5) -}}
 {{- end -}}
-{{- printf "%s-registry-clean" $full -}}
+{{- printf "%s-%s" $full .component -}}
 {{- end -}}
 
 {{- /* natsmith.selector — in: dict root, component; out: the labels that find the pods of a component, which never change */ -}}

@@ -21,3 +21,27 @@ scrypt, not a bare checksum: pods can be read by many, and a short password woul
 {{- derivePassword 1 "maximum" (toRawJson $plain | sha256sum) .Release.Namespace .Release.Name | sha256sum | trunc 12 -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* natsmith.clientPeers — in: root; out: YAML list of who reaches the client port; empty: everybody */ -}}
+{{- define "natsmith.clientPeers" -}}
+{{- with .Values.nats.networkPolicy.clients -}}
+# The release's own pods are clients too.
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/name: {{ include "natsmith.name" $ | quote }}
+      app.kubernetes.io/instance: {{ $.Release.Name | quote }}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{- /* natsmith.extraServicePorts — in: dict root, nodes (whether they are on the nodes too); out: YAML list of the ports that nats.config.merge opens, for a Service */ -}}
+{{- define "natsmith.extraServicePorts" -}}
+{{- range $name, $port := include "natsmith.named" .root.Values.nats.extraPorts | fromJson }}
+- name: {{ $name | quote }}
+  port: {{ int $port.port }}
+  targetPort: {{ $name | quote }}
+  {{- if and $.nodes $port.nodePort }}
+  nodePort: {{ int $port.nodePort }}
+  {{- end }}
+{{- end }}
+{{- end -}}

@@ -162,3 +162,48 @@ template:
 {{- list (include "natsmith.conf" .) (include "natsmith.plainDigest" .) (toJson (omit .Values.nats "config")) | join "\n" -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+natsmith.cronJob — in: dict root, component, roles, account, schedule, deadlineSeconds, resources, connections, args; out: a CronJob that runs natsmith
+
+Runs never meet; one that fails is not repeated, since the next one comes, and its pod says why.
+*/ -}}
+{{- define "natsmith.cronJob" -}}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: {{ include "natsmith.cronJob.fullname" . }}
+  labels:
+    {{- include "natsmith.labels" . | nindent 4 }}
+spec:
+  schedule: {{ .schedule | quote }}
+  concurrencyPolicy: Forbid
+  # A run that could not begin in time is left to the next one; more than 100 such would end the schedule.
+  startingDeadlineSeconds: 60
+  successfulJobsHistoryLimit: 1
+  failedJobsHistoryLimit: 3
+  jobTemplate:
+    metadata:
+      labels:
+        {{- include "natsmith.labels" . | nindent 8 }}
+    spec:
+      # The next run is the next attempt.
+      backoffLimit: 0
+      activeDeadlineSeconds: {{ .deadlineSeconds }}
+      podFailurePolicy:
+        rules:
+          - action: Ignore
+            onPodConditions: [{type: DisruptionTarget, status: "True"}]
+      template:
+        metadata:
+          {{- include "natsmith.provisionerPod.metadata" . | nindent 10 }}
+        spec:
+          {{- include "natsmith.provisionerPod.spec" . | nindent 10 }}
+          restartPolicy: Never
+          containers:
+            - name: natsmith
+              command: [natsmith]
+              args: {{ concat .args (include "natsmith.connectionFlags" .root | fromJsonArray) | toRawJson }}
+              {{- include "natsmith.provisionerContainer" . | nindent 14 }}
+              terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}

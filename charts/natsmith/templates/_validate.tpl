@@ -1,7 +1,7 @@
 {{- /* natsmith.validate — in: root; fails with everything that is wrong with the values and that a schema cannot say, each with its cure */ -}}
 {{- define "natsmith.validate" -}}
 {{- $problems := list -}}
-{{- range list "names" "accounts" "users" "objects" "server" "deadline" "connection" "registry" "monitor" "secrets" "servers" "renamed" "size" -}}
+{{- range list "names" "accounts" "users" "objects" "server" "merge" "ports" "deadline" "connection" "registry" "drift" "monitor" "secrets" "servers" "renamed" "size" -}}
 {{- $problems = concat $problems (include (printf "natsmith.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -125,24 +125,6 @@ nats.tls.certManager.enabled is true, but there is no issuer: name one as nats.t
 {{- if and (get $.Values.nats.tls .) (not (include "natsmith.tlsSecret" $)) }}
 nats.tls.{{ . }} is true, but there is no certificate: name a Secret as nats.tls.existingSecret, or enable nats.tls.certManager
 {{- end }}
-{{- end }}
-{{- range $key, $use := dict "port" "nats.service" "http_port" "nats.tls.monitoring" "https_port" "nats.tls.monitoring" "http" "nats.tls.monitoring" "https" "nats.tls.monitoring" "pid_file" "" "system_account" "nats.systemUser" "server_name" "" }}
-{{- if hasKey $.Values.nats.config.merge $key }}
-nats.config.merge.{{ $key }} is what Services, probes and users of this chart rely on: remove it{{ with $use }}, and see {{ . }}{{ end }}
-{{- end }}
-{{- end }}
-{{- $jetstream := get .config.merge "jetstream" }}
-{{- if and (kindIs "map" $jetstream) (hasKey $jetstream "store_dir") }}
-nats.config.merge.jetstream.store_dir is where the volume is: remove it
-{{- end }}
-{{- range list "jetstream" "accounts" }}
-{{- if and (hasKey $.Values.nats.config.merge .) (not (kindIs "map" (get $.Values.nats.config.merge .))) }}
-nats.config.merge.{{ . }} would take away what buckets and streams need: write a map of what to change in it, or remove it
-{{- end }}
-{{- end }}
-{{- $accounts := get .config.merge "accounts" }}
-{{- if and (kindIs "map" $accounts) (hasKey $accounts "$SYS") (hasKey (get $accounts "$SYS" | default dict) "jetstream") }}
-nats.config.merge.accounts.$SYS.jetstream would enable JetStream on the system account, with which the server does not start: remove it
 {{- end }}
 {{- end }}
 {{- end }}

@@ -56,8 +56,22 @@ The accounts' jetstream.storage is {{ $storage }} bytes together, more than the 
 {{- if and (not (include "natsmith.tlsSecret" .)) (or $nats.service.nodePorts.client (ne $nats.service.type "ClusterIP")) }}
 Clients outside the cluster send their passwords unencrypted: name a certificate as nats.tls.existingSecret.
 {{- end }}
-{{- if regexMatch "://[^/\"]*:[^/\"]*@" (toRawJson $nats.config.merge) }}
-nats.config.merge holds a password inside an address, and stands in a ConfigMap that many can read.
+{{- $merged := toRawJson $nats.config.merge }}
+{{- if or (regexMatch "://[^/\"]*:[^/\"]*@" $merged) (regexMatch "(?i)\"(pass|password|token)\":" $merged) }}
+nats.config.merge holds a password, and stands in a ConfigMap that many can read.
+{{- end }}
+{{- $open := list }}
+{{- range include "natsmith.named" $nats.extraPorts | fromJson }}{{ $open = append $open (int .port) }}{{ end }}
+{{- range $section := list "websocket" "mqtt" "leafnodes" "gateway" }}
+{{- $said := get $nats.config.merge $section }}
+{{- with kindIs "map" $said | ternary $said dict }}
+{{- if and (hasKey . "port") (not (has (int .port) $open)) }}
+nats.config.merge.{{ $section }} listens on {{ int .port }}, which no Service has: name it as nats.extraPorts.{{ $section }}: {port: {{ int .port }}}.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if get $nats.config.merge "gateway" }}
+nats.config.merge.gateway joins JetStream too: with a cluster that has JetStream of its own this one becomes one, and of two objects with one name only one is left. Join clusters without it: docs/config-merge.md.
 {{- end }}
 {{- if $nats.service.nodePorts.monitor }}
 The monitoring port is open on every node, and it asks for no password.

@@ -141,7 +141,8 @@ def _may_begin(made: Plan, expect: str, until: float) -> None:
         names = ", ".join(each.title for each in beginning)
         raise DecisionNeeded(
             f"moving {names} may take {need:.0f} s, but this run has to be over in {left:.0f} s. Nothing was changed. "
-            f"In a Helm hook, allow more with provisioner.deadlineSeconds: {need + HOOK_MARGIN:.0f} and helm's --timeout; "
+            f"In a Helm hook, allow more with provisioner.deadlineSeconds: {need + HOOK_MARGIN:.0f} and helm's --timeout, "
+            f"on a clock with drift.deadlineSeconds: {need + HOOK_MARGIN:.0f}; "
             "or run `natsmith apply` with the same values where no time is set, and then the upgrade"
         )
     if expect and made.digest != expect:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +38,8 @@ class Embedded:
     """Open files that the server holds as long as it lives, such as the lock of its directory."""
 
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    held: socket.socket | None = field(default=None, init=False)
+    """Keeps the port from everybody else while the server is down."""
 
     @property
     def url(self) -> str:
@@ -53,10 +57,11 @@ class Embedded:
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End the server at once, as a crash would."""
+        """End the server at once, as a crash would; its port is kept for it."""
         if self.process:
             self.process.kill()
             self.process.wait()
+            self._hold()
 
     def stop(self) -> None:
         """End the server as Kubernetes does: it is asked to, and has closed its files when this returns."""
@@ -68,6 +73,25 @@ class Embedded:
         """Return when the server has ended by itself."""
         if self.process:
             self.process.wait()
+
+    def _hold(self) -> None:
+        """Take the port without listening there, in a way that lets the server take it again."""
+        if self.held or self.port == ANY_PORT:
+            return
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # somebody was faster
+            self.held.bind(("127.0.0.1", self.port))
+
+    def end(self) -> None:
+        """End the server for good."""
+        self.kill()
+        self._release()
+
+    def _release(self) -> None:
+        if self.held:
+            self.held.close()
+            self.held = None
 
     def start(self) -> None:
         """Start it, again if it was killed: with the data and the port it had."""
@@ -83,10 +107,11 @@ class Embedded:
         deadline = time.monotonic() + START_SECONDS
         while not (listens.exists() and listens.read_text().endswith("}")):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
+                self.end()
                 raise RuntimeError(f"nats-server did not start: {self.log}")
             # A file does not announce itself; the loop is bounded by START_SECONDS.
             time.sleep(0.02)
+        self._release()
         self.port = int(json.loads(listens.read_text())["nats"][0].rpartition(":")[2])
 
 
@@ -107,4 +132,4 @@ def nats_server(binary: Path | None = None, extra: dict[str, Any] | None = None)
             server.start()
             yield server
         finally:
-            server.kill()
+            server.end()

@@ -159,7 +159,7 @@ def three(version: str) -> Iterator[Site]:
             yield Site(servers, itertools.count())
         finally:
             for server in servers.values():
-                server.kill()
+                server.end()
 
 
 def free_ports(count: int) -> list[int]:

@@ -195,7 +195,7 @@ def installed(
         yield result
     finally:
         for each in result.servers:
-            each.kill()
+            each.end()
 
 
 def _join(server: Embedded, name: str, known: list[str]) -> None:

@@ -120,7 +120,7 @@ def another(program: Path, config: dict[str, Any], name: str) -> Iterator[Embedd
             server.start()
             yield server
         finally:
-            server.kill()
+            server.end()
 
 
 class Websocket:

@@ -91,6 +91,7 @@ async def test_a_server_that_is_not_there_is_one_line(private_server: Callable[.
     assert process.stderr is not None
     told = (await asyncio.wait_for(process.stderr.read(), timeout=60)).decode()
 
+    assert 1 == await process.wait()
     assert f"{name}.py: no NATS server at {server.url}: start one, or set NATS_URL\n" == told
 
 

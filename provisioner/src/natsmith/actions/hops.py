@@ -85,7 +85,11 @@ class Hops(Waking):
     async def switch_out(self) -> None:
         """Let the copy take the writes."""
         await self.quiet()
-        await self.switch(self.record.source, self.record.carrier, dict(self.record.original), self.promote_out)
+        try:
+            await self.switch(self.record.source, self.record.carrier, dict(self.record.original), self.promote_out)
+        except Incomplete as error:
+            self._anew(error)
+            raise TooSlow(str(error)) from error  # while it is parked a key keeps values that its copy drops
 
     async def leave(self) -> None:
         """Delete the source, which takes no writes any more; what was removed from it meanwhile goes from the copy too.

@@ -48,10 +48,12 @@ live: $(VENV)/.done $(SERVERS_DONE) ## The tests on real servers 2.11 to 2.15
 test: unit live ## Everything that needs no cluster
 
 # A browser and npm come from Debian where they are missing; axe, which looks for what not everybody can use, from npm.
+APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
+
 tests/browser/node_modules/.done: tests/browser/package-lock.json
-	@command -v npm >/dev/null && command -v chromium chromium-browser google-chrome >/dev/null || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium npm; } || \
-	  { echo "make browser needs chromium and npm: install them, and run it again" >&2; exit 1; }
+	@command -v npm >/dev/null || { $(APT) npm; } || { echo "make browser needs npm: install it, and run it again" >&2; exit 1; }
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || { $(APT) chromium fonts-dejavu-core; } || \
+	  { echo "make browser needs chromium: install it, and run it again" >&2; exit 1; }
 	cd tests/browser && npm ci --silent
 	touch $@
 

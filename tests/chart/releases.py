@@ -153,6 +153,30 @@ def refused(values: Values, helm: Path | None = None, *, release: str = "dev", m
     return str(caught.value).replace("at '/", "at '").replace("/", ".")
 
 
+def refused_with_cure(values: Values, problem: str, cure: str, helm: Path | None = None) -> None:
+    """Assert that Helm refuses *values* with one line that names the problem, and after it the cure."""
+    [line] = [line for line in refused(values, helm).splitlines() if problem in line]
+
+    assert cure in line.partition(problem)[2]
+
+
+def runs_on_a_clock(spec: Manifest, schedule: str, *, seconds: int) -> None:
+    """Assert how a CronJob runs: one at a time, each with an end; a failed one is not repeated but followed by the next."""
+    of_one = spec["jobTemplate"]["spec"]
+
+    assert (schedule, "Forbid", 60) == (
+        spec["schedule"],
+        spec["concurrencyPolicy"],
+        spec["startingDeadlineSeconds"],
+    )
+    assert (1, 3) == (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"])
+    assert (seconds, 0, "Never") == (
+        of_one["activeDeadlineSeconds"],
+        of_one["backoffLimit"],
+        of_one["template"]["spec"]["restartPolicy"],
+    )
+
+
 def without_passwords(release: Rendered) -> list[Manifest]:
     """Return all objects, of the Secret of generated passwords only its keys: two renderings differ in nothing else."""
     return [

@@ -9,7 +9,7 @@ import pytest
 
 from chart import Rendered
 from memory_cluster import serving
-from releases import EVERY_HELM, Values, laid, refused, rendered
+from releases import EVERY_HELM, Values, laid, refused, refused_with_cure, rendered
 from test_notes import notes
 from test_settings import conf, nats, pod
 
@@ -156,9 +156,7 @@ OWNED: list[tuple[Values, str, str]] = [
 @pytest.mark.parametrize(("values", "problem", "cure"), OWNED, ids=range(len(OWNED)))
 def test_what_the_chart_owns_is_refused_with_the_cure(values: Values, problem: str, cure: str, helm: Path) -> None:
     """On one line, with the key as it was written."""
-    [line] = [line for line in refused(values, helm).splitlines() if problem in line]
-
-    assert cure in line.partition(problem)[2]
+    refused_with_cure(values, problem, cure, helm)
 
 
 @EVERY_HELM

@@ -15,7 +15,7 @@ from chart import CHART, Manifest, Rendered
 from memory_cluster import serving
 from natsmith.monitor.metrics import Metrics
 from natsmith.monitor.picture import Picture
-from releases import EVERY_HELM, EVERYTHING, EXTERNAL, NKEY, WATCHED, Values, laid, refused, rendered
+from releases import EVERY_HELM, EVERYTHING, EXTERNAL, NKEY, WATCHED, Values, laid, refused_with_cure, rendered
 from test_notes import notes
 from test_settings import conf, pod, sources
 from test_settings_provisioner import job
@@ -367,9 +367,7 @@ REFUSED: list[tuple[Values, str, str]] = [
 @pytest.mark.parametrize(("values", "problem", "cure"), REFUSED, ids=range(len(REFUSED)))
 def test_what_cannot_work_is_refused_with_the_cure(values: Values, problem: str, cure: str, helm: Path) -> None:
     """A name becomes part of what a user may do, so that a `>` there would be every bucket."""
-    [line] = [line for line in refused(values, helm).splitlines() if problem in line]
-
-    assert cure in line.partition(problem)[2]
+    refused_with_cure(values, problem, cure, helm)
 
 
 @EVERY_HELM

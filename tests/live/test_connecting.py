@@ -294,14 +294,3 @@ async def test_a_closed_connection_answers_nothing(server: JetStream) -> None:
 
     with pytest.raises(NotReady, match="ended"):
         await server.streams()
-
-
-async def test_a_message_waits_for_a_stream_that_is_made_just_now(server: JetStream) -> None:
-    """In a cluster a server may hear of it only after another one made it."""
-    published = asyncio.create_task(server.publish("S.a", b"early"))
-    with pytest.raises(NotReady, match=r"nobody answers S\.a"):
-        await server.publish("S.a", b"at once", patient=False)
-
-    await server.create_stream(stream("S", subjects=["S.>"]))
-
-    assert 1 == await published

@@ -23,7 +23,7 @@ class Hops(Waking):
     begun_anew = 0
 
     async def begin(self) -> None:
-        """Begin to copy; a copy answers no direct gets, since it may be behind."""
+        """Begin to copy."""
         source = await self.stream(self.record.source)
         original = copies.forgetting(source.config)
         if copies.is_parked(source):  # nothing remembers why: what it is to be like is all that is known

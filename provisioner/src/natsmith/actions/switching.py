@@ -37,6 +37,8 @@ POLL_SECONDS = (0.002, 0.25)
 MOST_GAPS = 500_000
 """With more gaps than this a stream cannot be compared message by message: their list grows to megabytes."""
 
+FEW_GAPS = 1000
+"""So few gaps are compared one by one, which takes a millisecond; where there are more, equal counts are believed."""
 
 EXPIRING_SECONDS = 5.0
 """How much sooner one stream may drop a message than another one with the same age limit, at most."""
@@ -149,9 +151,11 @@ async def alike(server: Server, source: str, copy: str) -> None:
     if mirror.messages and mirror.first_sequence < start:
         await server.purge_stream(copy, before=start)
         origin, mirror = await both(server, source, copy)
-    if (origin.messages, origin.first_sequence) == (mirror.messages, mirror.first_sequence):
+    most_gaps = max(origin.deleted, mirror.deleted)
+    counts_alike = (origin.messages, origin.first_sequence) == (mirror.messages, mirror.first_sequence)
+    if counts_alike and (not most_gaps or most_gaps > FEW_GAPS):
         return
-    if max(origin.deleted, mirror.deleted) > MOST_GAPS:
+    if most_gaps > MOST_GAPS:
         if origin.config.get("retention") == "limits":
             return
         raise StoppedHalfway(
@@ -206,8 +210,10 @@ class Switch:
         began = clock()
         await self.server.update_stream(copies.as_request(self.parked))
         with contextlib.suppress(Refused):  # a stream may forbid it
-            # The mark of a run that was killed here is in the source, and in the copy no more.
-            await self.server.purge_stream(self.source, subject=parking(self.source))
+            # A run that was killed here, or that gave up, left its mark.
+            if await self.server.purge_stream(self.source, subject=parking(self.source)):
+                # The copy has that mark, and would seem to lack nothing when it lacks something else.
+                await self.server.purge_stream(self.copy, subject=parking(self.source))
         mark = await self.server.publish(parking(self.source), b"")
         await self._arrived(mark, began + SWITCH_SECONDS)
         await alike(self.server, self.source, self.copy)

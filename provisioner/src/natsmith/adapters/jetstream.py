@@ -95,18 +95,20 @@ class JetStream(Api):
 
     async def consumers(self, stream: str) -> list[ConsumerInfo]:
         """Return every consumer of a stream; a stream that is gone has none."""
-        found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
-        # From 2.14 on a stream lists by which others copy it as well.
+        found = await self._all_consumers(stream)
         return list({each.name: each for each in found if not each.name.startswith(COPIERS)}.values())
 
     async def copiers(self, stream: str, into: str) -> list[str]:
         """Return the consumers through which another stream copies one."""
-        found = await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
         return [
             each.name
-            for each in found
+            for each in await self._all_consumers(stream)
             if each.name.startswith(COPIERS) and (each.config.get("metadata") or {}).get(COPIED_INTO) == into
         ]
+
+    async def _all_consumers(self, stream: str) -> list[ConsumerInfo]:
+        """Return what a stream lists: from 2.14 on those by which others copy it as well."""
+        return await self._listing(f"CONSUMER.LIST.{stream}", "consumers", answers.consumer)
 
     async def consumer(self, stream: str, name: str) -> ConsumerInfo | None:
         """Return one consumer, or None where there is none."""

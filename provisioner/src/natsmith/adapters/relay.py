@@ -105,9 +105,9 @@ class Asking:
         self._task = asyncio.create_task(self._ask(msg))
 
     async def _ask(self, msg: Heard) -> None:
+        subject = f"$JS.API.{CREATE}{self._stream}"
         for _ in range(ASKED_TIMES):
             with contextlib.suppress(NatsmithError):  # a stream without a leader answers nobody
-                subject = f"$JS.API.{CREATE}{self._stream}"
                 answer, _headers = await self._link.exchange(subject, msg.data, msg.headers, within=ASKED_SECONDS)
                 await self._link.say(msg.reply, answer)
                 return

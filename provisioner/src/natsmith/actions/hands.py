@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from natsmith.actions.catching_up import Copied, Told, TooSlow, telling
 from natsmith.actions.lease import Lease
-from natsmith.actions.switching import Copied, Switch, Told, TooSlow, telling
+from natsmith.actions.switching import Switch
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Refused, Relay, Server, StreamInfo
 from natsmith.clock import clock

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.switching import Incomplete, NotBegun, StandsStill, TooSlow, alike, both, caught_up
+from natsmith.actions.catching_up import NotBegun, StandsStill, TooSlow, both, caught_up
+from natsmith.actions.switching import Incomplete, alike
 from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Refused, StreamInfo

@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
+from natsmith.actions.catching_up import TooSlow
 from natsmith.actions.hops import Hops
-from natsmith.actions.switching import TooSlow
 from natsmith.adapters import copies
 from natsmith.adapters.server import Refused
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway

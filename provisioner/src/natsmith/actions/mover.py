@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from natsmith.actions.catching_up import Copied
 from natsmith.actions.hands import Circumstances
 from natsmith.actions.hops import Hops
 from natsmith.actions.lease import Lease
 from natsmith.actions.move import Move
-from natsmith.actions.switching import Copied
 from natsmith.adapters import copies, wire
 from natsmith.adapters.server import Server, StreamInfo
 from natsmith.errors import StoppedHalfway

@@ -6,33 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from natsmith.actions.catching_up import TooSlow, both
 from natsmith.actions.lease import Lease
 from natsmith.actions.observe import in_parallel
 from natsmith.adapters import copies
 from natsmith.adapters.server import Config, Refused, Server, StreamInfo
 from natsmith.clock import clock
-from natsmith.errors import NatsmithError, StoppedHalfway
-from natsmith.log import Log
+from natsmith.errors import StoppedHalfway
 from natsmith.model.moving import PARKING, parking
 from natsmith.model.units import NANOS, parse_time
 
-NEAR = 256
-"""So many messages behind, a copy is close enough for a switch of milliseconds."""
-
 SWITCH_SECONDS = 1.0
 """Longer than this nobody is kept from writing."""
-
-BEGIN_SECONDS = 10.0
-"""A copy that has nothing after so long is made anew: who copies waits 30 s for an answer that a dead server owes it."""
-
-STALL_SECONDS = 45.0
-"""A copy that did not grow for so long does not grow any more; who copies has waited, and has tried again."""
-
-CHASE_SECONDS = 60.0
-"""How long writers may be faster than the copy, once it has what was there in the beginning."""
-
-POLL_SECONDS = (0.002, 0.25)
-"""Nobody announces what a mirror has: how soon it is asked again at first, and at last."""
 
 MOST_GAPS = 500_000
 """With more gaps than this a stream cannot be compared message by message: their list grows to megabytes."""
@@ -43,102 +28,9 @@ FEW_GAPS = 1000
 EXPIRING_SECONDS = 5.0
 """How much sooner one stream may drop a message than another one with the same age limit, at most."""
 
-LOGGED_SECONDS = 5.0
-"""How often a log tells how far a copy is."""
-
-Copied = Callable[[str, int, int], None]
-"""Told how many messages of which stream are copied, and of how many."""
-
-Told = Callable[[int, int], None]
-
-
-def telling(log: Log, copied: Copied, home: str, source: str, copy: str) -> Told:
-    """Return what is told how far one copy is, for a screen at once and for a log now and then."""
-    last = clock()
-
-    def told(done: int, of: int) -> None:
-        nonlocal last
-        copied(home, done, of)
-        if clock() - last >= LOGGED_SECONDS:
-            last = clock()
-            log.info("move.copying", of=home, stream=source, into=copy, messages=done, of_messages=of)
-
-    return told
-
-
-class TooSlow(NatsmithError):
-    """A switch would have kept writers waiting; it can be tried again."""
-
-    code = StoppedHalfway.code
-
-
-class NotBegun(TooSlow):
-    """A copy that has nothing yet, though there is something to copy."""
-
-
-class StandsStill(StoppedHalfway):
-    """A copy that does not grow any more."""
-
 
 class Incomplete(StoppedHalfway):
     """A copy that lacks something, and never gets it: what was before the end is not sent to it again."""
-
-
-async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
-    """Return when *copy* has nearly everything that *source* has."""
-    first, began, grown, reached = 0, clock(), clock(), 0.0
-    last, pause = -1, POLL_SECONDS[0]
-    while True:
-        origin, mirror = await both(server, source, copy)
-        told(mirror.messages, origin.messages)
-        first = first or origin.last_sequence
-        now = clock()
-        behind = origin.last_sequence - mirror.last_sequence
-        if behind < 0 and not await _reached(server, source, mirror.last_sequence):
-            raise StoppedHalfway(f"stream {source} lost what it had: its server was restarted, and it is in memory")
-        near = behind <= NEAR and mirror.copying  # one that has not begun would keep writers waiting
-        if near and not mirror.catching_up:  # a replica that is behind would answer direct gets as soon as it may
-            return
-        if mirror.last_sequence != last:
-            last, grown = mirror.last_sequence, now
-        elif not mirror.catching_up and _no_more(origin, mirror) and now - grown > 1:
-            return
-        if not mirror.last_sequence and not mirror.copying and now - began > BEGIN_SECONDS:
-            raise NotBegun(f"the copy {copy} has nothing of {source} after {BEGIN_SECONDS:g} s")
-        if last >= first:
-            reached = reached or now
-        if now - grown > STALL_SECONDS and not near:
-            raise StandsStill(f"the copy {copy} stands still at {mirror.messages} of {origin.messages} messages")
-        if reached and now - reached > CHASE_SECONDS:
-            why = "one of its replicas is" if near else f"writers are faster than it, {behind} messages"
-            raise StoppedHalfway(f"the copy {copy} does not catch up: {why} behind")
-        if until is not None and now > until:
-            raise StoppedHalfway(
-                f"the copy {copy} has {mirror.messages} of {origin.messages} messages, and time is over"
-            )
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, POLL_SECONDS[1])
-
-
-async def _reached(server: Server, source: str, sequence: int) -> bool:
-    """Return whether a stream has come so far by now: its copy may have been read a moment later than itself."""
-    origin = await server.stream(source)
-    return origin is not None and origin.last_sequence >= sequence
-
-
-def _no_more(origin: StreamInfo, mirror: StreamInfo) -> bool:
-    """Return whether a mirror that is behind waits for nothing: what comes after it was removed from its origin."""
-    all_after = origin.messages > 0 and origin.first_sequence > mirror.last_sequence
-    return mirror.copying and mirror.lag == 0 and not all_after
-
-
-async def both(server: Server, source: str, copy: str, *, gaps: bool = False) -> tuple[StreamInfo, StreamInfo]:
-    """Return a stream and its copy."""
-    found = await asyncio.gather(server.stream(source, gaps=gaps), server.stream(copy, gaps=gaps))
-    origin, mirror = found
-    if origin is None or mirror is None:
-        raise StoppedHalfway(f"stream {copy if origin else source} was deleted by somebody else meanwhile")
-    return origin, mirror
 
 
 async def alike(server: Server, source: str, copy: str) -> None:

@@ -12,6 +12,9 @@ from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.model.observed import Limits
 
 NEVER = "0001-01-01T00:00:00Z"
+
+UNHEARD = 2**63 - 1
+"""The lag of a replica that was not heard of lately: nobody knows it."""
 """How the server writes that there is no such time."""
 
 Answer = Mapping[str, Any]
@@ -71,11 +74,16 @@ def stream(answer: Answer) -> StreamInfo:
         consumers=state.get("consumer_count", 0),
         deleted=state.get("num_deleted", 0),
         gaps=frozenset(state.get("deleted") or ()),
-        catching_up=sum(1 for each in replicas if not each.get("current") and not each.get("offline")),
+        lags={each["name"]: _lag(each) for each in replicas if not each.get("offline")},
         copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),
     )
+
+
+def _lag(replica: Answer) -> int:
+    """Return how far a replica is behind; who is not current and tells no lag was not heard of lately."""
+    return 0 if replica.get("current") else replica.get("lag") or UNHEARD
 
 
 def consumer(answer: Answer) -> ConsumerInfo:

@@ -75,8 +75,8 @@ class StreamInfo:
     lag: int | None = None
     """For a mirror: how many messages it is behind, as far as it knows."""
 
-    catching_up: int = 0
-    """How many of its replicas are there and do not have everything yet."""
+    lags: Mapping[str, int] = field(default_factory=dict)
+    """How many writes each replica that is there, and does not lead, has yet to get."""
 
     copying: bool = False
     """For a mirror: whether it has begun."""

@@ -92,6 +92,15 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
             "--dry-run is not an option of natsmith registry list, but of registry clean: "
             "see natsmith registry list --help",
         ),
+        (
+            ("monitor", "--output=json"),
+            "--output is not an option of natsmith monitor, but of plan, apply, verify, status, export, history, "
+            "registry list, registry watch, registry clean, registry doctor: see natsmith monitor --help",
+        ),
+        (
+            ("registry", "list", "--listen=:1"),
+            "--listen is not an option of natsmith registry list, but of monitor: see natsmith registry list --help",
+        ),
         (("plan",), "natsmith plan needs -f FILE, or -f - for standard input: see natsmith plan --help"),
         (
             ("plan", "-f", "a", "b", "c"),

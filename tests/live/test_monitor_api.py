@@ -57,5 +57,17 @@ async def test_the_plan_is_that_of_who_is_named(tmp_path: Path) -> None:
         assert 0 == await here.stop()
 
 
+async def test_nobody_tells_the_time_where_there_is_no_registry(tmp_path: Path) -> None:
+    """It is the server's: that of the machine which watches would be another one."""
+    with nats_server() as server:
+        here = Watched(server, tmp_path)
+        await here.apply({"buckets": {"sessions": {"ttlSeconds": 60}}})
+        await here.watch()
+        await eventually(partial(_holds, here, "services", "there is no"), within=20)
+        (account,) = (await get(here.port, "/api/services")).json["accounts"]
+        assert (None, []) == (account["now"], account["instances"])
+        assert 0 == await here.stop()
+
+
 async def _holds(here: Watched, part: str, text: str) -> bool:
     return text in (await get(here.port, f"/api/{part}")).body.decode()

@@ -83,6 +83,7 @@ def _verb(
     *,
     values: bool = False,
     told: str = "needed, repeatable",
+    answers: bool = True,
 ) -> Parser:
     verb = _bare(verbs, name, what)
     if values:
@@ -97,13 +98,14 @@ def _verb(
     verb.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long for server and lock (30)"
     )
-    verb.add_argument(
-        "--output",
-        type=_text_or_json,
-        default="text",
-        metavar="text|json",
-        help="json: one document on stdout, whatever happens (docs/json.md)",
-    )
+    if answers:
+        verb.add_argument(
+            "--output",
+            type=_text_or_json,
+            default="text",
+            metavar="text|json",
+            help="json: one document on stdout, whatever happens (docs/json.md)",
+        )
     verb.add_argument(
         "--log", type=_text_or_json, default="text", metavar="text|json", help="how events and errors on stderr look"
     )
@@ -176,7 +178,7 @@ def _connection(verb: Parser) -> None:
 
 def _monitor(verbs: argparse._SubParsersAction[Parser]) -> None:
     what, told = "serve a page, metrics and a JSON API that show it all", "repeatable; without one there is no plan"
-    monitor = _verb(verbs, "monitor", what, values=True, told=told)
+    monitor = _verb(verbs, "monitor", what, values=True, told=told, answers=False)
     for flag, default, metavar, meaning in (
         ("--listen", "127.0.0.1:8280", "HOST:PORT", "where the page is served (127.0.0.1:8280)"),
         ("--bucket", "service_registry", "NAME", "the bucket of the service registry (service_registry)"),

@@ -165,7 +165,7 @@ def _services() -> Json:
         bucket=TEXT,
         trouble={"type": "string", "description": "why the registry's bucket is not heard just now"},
         lacking={"type": "string", "description": "what may not be asked of the elections"},
-        now=NUMBER,
+        now={**MAYBE_NUMBER, "description": "the server's time, in seconds since 1970; null before it was told"},
         instances=_list(instance),
         unread=_list(_map(key=TEXT, why=TEXT)),
         gone=_list(_map(key=TEXT, service=TEXT, id=TEXT, why={"enum": ["left", "expired"]}, at=NUMBER)),

@@ -62,7 +62,7 @@ class Services:
         """What of the elections may not be asked, if so."""
 
         hub.source(self._part, self._everything)
-        hub.clock(self._part, lambda: {"account": account, "of": "services", "now": self._line.now()})
+        hub.clock(self._part, lambda: {"account": account, "of": "services", "now": self._now()})
         for each in self._everything():  # who looks knows what was before this connection
             hub.tell(self._part, each)
 
@@ -103,15 +103,19 @@ class Services:
         """How many groups have a leader."""
         return len(self._leaders.leading(self._line.now()))
 
+    def _now(self) -> float | None:
+        """Return the server's time, or nothing before it was told."""
+        return None if self._line.offset is None else self._line.now()
+
     def document(self) -> dict[str, Json]:
         """Return everything, for programs."""
         shown = [self._shown(each) | self._detail(each) for each in self.instances()]
-        return {**self._surroundings(), "now": self._line.now(), "instances": shown, "gone": list(self._gone)}
+        return {**self._surroundings(), "now": self._now(), "instances": shown, "gone": list(self._gone)}
 
     # -- What pages are told
 
     def _everything(self) -> Iterator[Json]:
-        about = {"account": self._account, "now": self._line.now()}
+        about = {"account": self._account, "now": self._now()}
         first, *rest = tabled([self._shown(each) for each in self.instances()], list(self._gone), about, anew=True)
         yield {**first, **self._surroundings()}
         yield from rest
@@ -132,7 +136,7 @@ class Services:
                 continue
             news = {key: value for key, value in about.items() if self._about.get(key) != value}
             self._about = about
-            first, *rest = tabled(changed, went, {"account": self._account, "now": self._line.now()})
+            first, *rest = tabled(changed, went, {"account": self._account, "now": self._now()})
             for each in ({**first, **news, "beats": beats}, *rest):
                 self._hub.tell(self._part, each)
 

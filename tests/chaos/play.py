@@ -27,7 +27,7 @@ WARM, AFTER = 0.25, 0.15
 
 EMPTIED = 3.0
 SOON, WATCHERS = 15.0, 40.0
-"""Seconds until the durable and, which resume late by themselves, the watchers must have had everything."""
+"""Seconds that the durable and, which resume late by themselves, the watchers may be silent before they had everything."""
 
 TTLS = (3600, 5, 3, 1)
 """Times to live of some keys; the last one was put last, so it is the stream's tail."""

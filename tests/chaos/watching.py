@@ -111,16 +111,18 @@ class Worker:
         return sum(self.delivered.values()) - len(self.delivered)
 
     async def caught_up(self, wanted: set[int], *, within: float) -> set[int]:
-        """Return what of *wanted* was not delivered after *within* seconds."""
+        """Return what of *wanted* was not delivered when nothing more came for *within* seconds."""
         return await missing(wanted, self.delivered, within=within)
 
 
 async def missing(wanted: set[Seen], seen: Collection[Seen], *, within: float) -> set[Seen]:
-    """Return what of *wanted* is still not in *seen* after at most *within* seconds."""
-    deadline = time.monotonic() + within
+    """Return what of *wanted* is still not in *seen* when nothing more of it came for *within* seconds."""
+    left, deadline = wanted, time.monotonic() + within
     while True:
-        left = wanted.difference(seen)
+        before, left = left, wanted.difference(seen)
+        if len(left) < len(before):  # who still gets something is only slow
+            deadline = time.monotonic() + within
         if not left or time.monotonic() > deadline:
             return left
-        # Clients hear of it when their server tells them; the deadline above bounds the loop.
+        # Clients hear of it when their server tells them; what is wanted is bounded, and so is the wait for each.
         await asyncio.sleep(0.1)

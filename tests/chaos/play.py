@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from nats.aio.client import Client
 
 from chaos import invariants, raw
 from chaos.faults import Natsmith, Ran, free_lock, kills, short
-from chaos.ledger import Ledger, Violation, Write, payload
+from chaos.ledger import Ledger, Write, payload
+from chaos.report import Report
 from chaos.scenario import Scenario
 from chaos.servers import Site
 from chaos.traffic import Traffic
@@ -22,6 +24,8 @@ from chaos.watching import Watching, Worker, missing
 from natsmith.errors import Exit
 
 ATTEMPTS = 6
+LONGEST = 300
+"""Seconds that no run takes, others that have the machine first included: one that does hangs."""
 WARM, AFTER = 0.25, 0.15
 """Seconds that clients are at work before and after the move."""
 
@@ -33,30 +37,6 @@ TTLS = (3600, 5, 3, 1)
 """Times to live of some keys; the last one was put last, so it is the stream's tail."""
 
 Act = Callable[["Run"], Awaitable[None]]
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What came of a run."""
-
-    scenario: Scenario
-    cluster: bool
-    violations: list[Violation]
-    counts: dict[str, int]
-    pause: float = 0.0
-    calm: float = 0.0
-    seconds: float = 0.0
-    killed: list[str] = field(default_factory=list)
-    """Where natsmith was killed."""
-
-    crashed: bool = False
-    """Whether a server was."""
-
-    steps: list[str] = field(default_factory=list)
-    """The steps that natsmith announced, run by run."""
-
-    text: str = ""
-    """All that natsmith wrote."""
 
 
 @dataclass(slots=True)
@@ -175,13 +155,14 @@ async def play(scenario: Scenario, site: Site, home: Path, slot: asyncio.Semapho
     place = site.fresh()
     async with contextlib.AsyncExitStack() as stack:
         client = await raw.connect(place)
-        stack.push_async_callback(client.close)
+        stack.push_async_callback(raw.closed, client)
         url = place.urls[scenario.seed % len(place.urls)]
         run = Run(scenario, site, client, Natsmith(home, place, url))
         try:
-            await _play(run, slot, act)
+            async with asyncio.timeout(LONGEST):
+                await _play(run, slot, act)
         except TimeoutError as error:
-            run.ledger.broken("hang", f"the run took too long: {error!r}")
+            run.ledger.broken("hang", f"the run took too long, at {_where(error)}")
         except Exception as error:  # noqa: BLE001  (a run that breaks is one that failed: it is told with its seed)
             run.ledger.broken("harness", f"the run broke: {error!r}")
         with contextlib.suppress(Exception):
@@ -191,6 +172,12 @@ async def play(scenario: Scenario, site: Site, home: Path, slot: asyncio.Semapho
     report.pause, report.calm = run.ledger.pause, run.ledger.calm
     report.seconds = time.monotonic() - began
     return report
+
+
+def _where(error: TimeoutError) -> str:
+    """Return which lines waited when time was over, the innermost last."""
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+    return " > ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames[-4:])
 
 
 async def _play(run: Run, slot: asyncio.Semaphore, act: Act) -> None:
@@ -246,7 +233,7 @@ async def _told(run: Run) -> AsyncIterator[tuple[Watching | None, Worker | None]
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await client.close()
+        await raw.closed(client)
 
 
 def _delivered_for_sure(ledger: Ledger) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from nats.aio.msg import Msg
 
 BATCH = 500
 IN_FLIGHT = 1000
+CLOSE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,13 @@ async def connect(place: Place) -> Client:
         reconnect_time_wait=0.05,
         connect_timeout=2,
     )
+
+
+async def closed(client: Client) -> None:
+    """Close a connection; nats-py's may wait for ever for a server that is gone."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
 
 
 async def api(

@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 # Run as a script, it has to find the other tests' modules itself; a worker process has to as well.
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
-from chaos.play import Act, Report, move, nothing, play  # noqa: E402  (the path is only known by now)
+from chaos.play import Act, move, nothing, play  # noqa: E402  (the path is only known by now)
+from chaos.report import Report  # noqa: E402
 from chaos.sabotage import RIGHT, WRONG, Wrong  # noqa: E402
 from chaos.scenario import VERSIONS, Scenario, choose, controlled  # noqa: E402
 from chaos.servers import Sites, alone  # noqa: E402
@@ -39,7 +40,7 @@ WORKERS = 2
 WAITING = 8
 """How many runs of one worker are under way: one is at work, the others wait for what takes its time."""
 
-SILENCE = 240
+SILENCE = 400
 """After so many seconds without any run that ends, the harness itself hangs."""
 
 Job = tuple[Scenario, Act]

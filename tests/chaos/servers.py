@@ -16,7 +16,7 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
-from chaos.raw import Place, api, connect
+from chaos.raw import Place, api, closed, connect
 from embedded import Embedded, nats_server
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ class Site:
                 await asyncio.sleep(0.2)
             raise RuntimeError(f"the servers were not ready within {READY_SECONDS} s: {answer}")
         finally:
-            await client.close()
+            await closed(client)
 
 
 class Sites:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from chaos.play import Report
+from chaos.report import Report
 from chaos.scenario import CONTROLLED, FAULT_WORDS, OBJECTS
 
 

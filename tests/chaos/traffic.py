@@ -19,7 +19,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
 from chaos.ledger import Ledger, Write, payload
-from chaos.raw import Place, api, connect
+from chaos.raw import Place, api, closed, connect
 from chaos.scenario import LAST, Scenario
 
 TIMEOUT = 1.0
@@ -79,7 +79,7 @@ class Traffic:
             writers, readers = [], []
             for index in range(scenario.writers + bool(scenario.lanes)):
                 client = await connect(self.place)
-                stack.push_async_callback(client.close)
+                stack.push_async_callback(closed, client)
                 lanes = scenario.lanes if index == scenario.writers else 1
                 pace = Pace()
                 keys = [f"k{index * HOT + each}" for each in range(HOT)]
@@ -87,7 +87,7 @@ class Traffic:
                 writers += [asyncio.create_task(self._write(client, pace, keys[lane::lanes])) for lane in range(lanes)]
             if not scenario.workqueue:
                 client = await connect(self.place)
-                stack.push_async_callback(client.close)
+                stack.push_async_callback(closed, client)
                 readers += [asyncio.create_task(self._read(client, seed)) for seed in range(2)]
             try:
                 yield

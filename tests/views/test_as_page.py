@@ -12,7 +12,7 @@ from builders import NOW, desired, observed
 from natsmith.model.observed import Limits, Observed
 from natsmith.model.outcome import Past
 from natsmith.planning.plan import plan
-from natsmith.views import as_page
+from natsmith.views import as_json, as_page
 
 VALUES = {"buckets": {"b": {"ttlSeconds": 60}}, "objectStores": {"files": {"ttlSeconds": 9}}}
 
@@ -121,7 +121,7 @@ def test_limits_are_shown_with_what_is_used() -> None:
     """-1 is none."""
     seen = replace(observed({}, limits=Limits(storage=10)), storage=7, all_streams=3)
 
-    assert ([7, 10], [3, -1]) == (as_page.limits(seen)["storage"], as_page.limits(seen)["streams"])
+    assert ([7, 10], [3, -1]) == (as_json.limits(seen)["storage"], as_json.limits(seen)["streams"])
 
 
 def test_a_long_plan_is_cut_where_that_is_asked_for() -> None:

@@ -13,7 +13,15 @@ from natsmith.actions.lease import Lease
 from natsmith.actions.mover import Mover
 from natsmith.actions.observe import IN_FLIGHT, count
 from natsmith.adapters import wire
-from natsmith.adapters.server import Config, ConsumerInfo, Refused, Server, StreamInfo
+from natsmith.adapters.server import (
+    NO_ROOM,
+    STORE_NOT_CREATED,
+    Config,
+    ConsumerInfo,
+    Refused,
+    Server,
+    StreamInfo,
+)
 from natsmith.adapters.wire import STARTS
 from natsmith.errors import NatsmithError, StoppedHalfway
 from natsmith.log import Log
@@ -110,8 +118,7 @@ class Run:
             self.lock.check()
             await self._carry_out(change)
         except Refused as refusal:
-            where = f"; correct it in {change.desired.where}" if change.desired else ""
-            self.failed.append((change, f"the server refused {refusal.request}: {refusal}{where}"))
+            self.failed.append((change, f"the server refused {refusal.request}: {refusal}{_cure(change, refusal)}"))
         except NatsmithError as error:
             error = self._cause(error)
             self.first_error = self.first_error or error
@@ -271,6 +278,15 @@ class Run:
                 f"the server took the request but did not keep {', '.join(dropped)} as asked: "
                 "it does not know them, or other settings exclude them; upgrade it, or leave them out"
             )
+
+
+def _cure(change: Change, refusal: Refused) -> str:
+    """Return what to do about a refused change."""
+    if refusal.code in NO_ROOM:
+        return f"; {NO_ROOM[refusal.code]}, or remove messages"
+    if refusal.code == STORE_NOT_CREATED:
+        return "; its disk may be full: look at the server's log"
+    return f"; correct it in {change.desired.where}" if change.desired else ""
 
 
 def _wanted(change: Change) -> Resource:

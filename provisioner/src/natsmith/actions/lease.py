@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 
 from natsmith.actions.state import LEASE_SECONDS, STREAM, SUBJECT
 from natsmith.adapters import wire
-from natsmith.adapters.server import WRITTEN_TOGETHER, WRONG_LAST_SEQUENCE, Message, Refused, Server
+from natsmith.adapters.server import NO_ROOM, WRITTEN_TOGETHER, WRONG_LAST_SEQUENCE, Message, Refused, Server
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady, StoppedHalfway
 from natsmith.log import Log
@@ -34,6 +34,10 @@ POLL_SECONDS = 0.5
 """How often a waiting run asks whether the lock is free: neither a purge nor an expiry is announced."""
 
 
+UNWRITTEN = "the lock cannot be written to the state bucket natsmith_state"
+LOST = "which holds nothing that cannot be lost"
+
+
 class Lease:
     """A held lock."""
 
@@ -44,6 +48,8 @@ class Lease:
         self._seconds = seconds
         self._until = 0.0
         self._lost = ""
+        self.no_room: Refused | None = None
+        """Why the lock cannot be stored, where nothing can."""
 
     async def take(self) -> bool:
         """Take the lock if nobody holds it."""
@@ -59,9 +65,11 @@ class Lease:
         except Refused as refusal:
             if refusal.code == WRITTEN_TOGETHER:  # another run takes it just now, or asks whether it can
                 return False
+            self.no_room = refusal if refusal.code in NO_ROOM else None
+            if self.no_room:  # messages expire, and a server with a higher limit may be about to start
+                return False
             raise DecisionNeeded(
-                f"the lock cannot be written to the state bucket natsmith_state: {refusal}. "
-                "Make room for a small message in the account, or delete that bucket: it holds nothing that cannot be lost"
+                f"{UNWRITTEN}: {refusal}. Mend what it names, or delete that bucket, {LOST}"
             ) from refusal
 
     async def renew(self) -> None:
@@ -131,6 +139,11 @@ async def held(
     deadline = clock() + timeout
     told = None
     while not await lease.take():
+        if lease.no_room and clock() > deadline:
+            raise DecisionNeeded(
+                f"{UNWRITTEN}: {lease.no_room}; {NO_ROOM[lease.no_room.code]}, or remove messages; "
+                "then run the same command again"
+            )
         other = await holder(server)
         if other and other != told:
             log.info("lock.waiting", held_by=other.owner, who=other.who, since=other.since)

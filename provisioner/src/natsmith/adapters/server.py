@@ -33,6 +33,16 @@ WRONG_LAST_SEQUENCE = 10071
 WRITTEN_TOGETHER = 10164
 """What a cluster says instead while somebody else's write of the same subject is under way."""
 
+NO_ROOM = {
+    10002: "the account's limit is reached: raise what accounts.NAME.jetstream gives it",
+    10023: "the server's own limit is reached: raise nats.jetstream.maxFileStore, or nats.jetstream.memory",
+    10028: "the limit of memory is reached: raise nats.jetstream.memory",
+    10047: "the limit of file storage is reached: raise nats.jetstream.maxFileStore",
+    10077: "the stream or the disk is full: look at the server's log",
+}
+"""Codes of the server that mean a full store, and what to do about each."""
+
+STORE_NOT_CREATED = 10049
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
 NO_MESSAGE = 10037

@@ -21,7 +21,7 @@ from natsmith.model.desired import Desired
 from natsmith.model.outcome import Proof
 from natsmith.model.reading import read
 from natsmith.planning.check import check
-from natsmith.views import as_json, as_values, text
+from natsmith.views import as_json, as_values, standing, text
 
 
 async def run(args: argparse.Namespace, report: Report) -> int:
@@ -107,10 +107,11 @@ async def _status(args: argparse.Namespace, log: Log) -> int:
         screen.document(as_json.status(found))
         return Exit.DONE
     for account, observed, holder, pasts in found:
-        screen.table(text.status_rows(observed.objects.values()))
+        screen.table(standing.status_rows(observed.objects.values()))
+        screen.table(standing.full_rows(account, observed))
         if holder:
-            screen.line(text.holder(holder))
-        screen.line(text.account_line(account, observed, pasts))
+            screen.line(standing.holder(holder))
+        screen.line(standing.account_line(account, observed, pasts))
     return Exit.DONE
 
 

@@ -17,7 +17,7 @@ from natsmith.monitor.services import Services
 from natsmith.monitor.sight import Sight
 from natsmith.registry.changes import Kind
 from natsmith.registry.entry import Status
-from natsmith.views import as_page
+from natsmith.views import as_json, as_page
 
 MOST = 1000
 """Objects of an account that are told, and as many consumers: applications can make streams without end."""
@@ -107,7 +107,7 @@ def _limits(sights: Sequence[Sight]) -> Iterator[Metric]:
         (each.account, what, used, most)
         for each in sights
         if each.observed
-        for what, (used, most) in as_page.limits(each.observed).items()
+        for what, (used, most) in as_json.limits(each.observed).items()
     ]
     for unit, chosen, label in (
         ("bytes", ("storage", "memory"), "storage"),

@@ -12,7 +12,7 @@ from natsmith.monitor.hub import Hub
 from natsmith.monitor.services import Services
 from natsmith.monitor.sight import Sight
 from natsmith.monitor.tally import Tally
-from natsmith.views import as_page
+from natsmith.views import as_json, as_page
 
 VERSION = 1
 CHANGES_SHOWN = 200
@@ -84,7 +84,7 @@ def _account(sight: Sight) -> dict[str, Json]:
         "server": sight.server,
         "last": sight.pasts[0].as_json() if sight.pasts else None,
         "lockedBy": holder.owner if holder else "",
-        "limits": as_page.limits(sight.observed) if sight.observed else {},
+        "limits": as_json.limits(sight.observed) if sight.observed else {},
     }
 
 

@@ -66,11 +66,22 @@ def status(
                 "server": observed.version,
                 "lockedBy": {"owner": holder.owner, "who": holder.who, "since": holder.since} if holder else None,
                 "lastRun": pasts[0].as_json() if pasts else None,
+                "limits": limits(observed),
                 "objects": [_found(each) for each in observed.objects.values() if each.applied or each.moving],
             }
             for account, observed, holder, pasts in accounts
         ],
     )
+
+
+def limits(observed: Observed) -> dict[str, Json]:
+    """Return what the account uses and may use, -1 where there is no limit."""
+    return {
+        "storage": [observed.storage, observed.limits.storage],
+        "memory": [observed.memory, observed.limits.memory],
+        "streams": [observed.all_streams, observed.limits.streams],
+        "consumers": [observed.all_consumers, observed.limits.consumers],
+    }
 
 
 def history(accounts: Iterable[tuple[str, Sequence[Past]]], code: int = Exit.DONE) -> dict[str, Json]:

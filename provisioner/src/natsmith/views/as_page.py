@@ -72,16 +72,6 @@ def changes(plan: Plan, *, most: int | None = None) -> dict[str, Json]:
     }
 
 
-def limits(observed: Observed) -> dict[str, Json]:
-    """Return what the account uses and may use, -1 where there is no limit."""
-    return {
-        "storage": [observed.storage, observed.limits.storage],
-        "memory": [observed.memory, observed.limits.memory],
-        "streams": [observed.all_streams, observed.limits.streams],
-        "consumers": [observed.all_consumers, observed.limits.consumers],
-    }
-
-
 def now(observed: Observed | None) -> float:
     """Return the server's clock, in seconds since 1970, when the newest of this was told; 0 where nobody told."""
     told = [each.now for each in observed.objects.values() if each.now] if observed else []

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from natsmith.model.change import Change, Difference, Fate, Plan
-from natsmith.model.moving import Moving
-from natsmith.model.observed import Found, Observed
-from natsmith.model.outcome import AS_APPLICATION, Holder, Outcome, Past, Proof
-from natsmith.model.resources import CONSUMER
+from natsmith.model.outcome import AS_APPLICATION, Outcome, Past, Proof
 
 LONGEST_SHOWN = 60
 TOLD_SHOWN = 10
@@ -210,53 +207,11 @@ def verdict(differ: int, proofs: Sequence[Proof], *, told: int = 0, active: bool
     return f"Everything is as the values say{but}.{observed}{useful}{open_}{advice}"
 
 
-def account_line(account: str, observed: Observed, pasts: Sequence[Past]) -> str:
-    """Return the last line of a status."""
-    mine = sum(1 for each in observed.objects.values() if each.applied)
-    others = len(observed.objects) - mine
-    known = f"{mine} provisioned{f', {others} not by natsmith' if others else ''}"
-    last = f"Last run: {past_row(pasts[0]).sentence}." if pasts else "No run is remembered."
-    return f"Account {account} on nats-server {observed.version}: {known}. {last}"
-
-
-def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
-    """Yield one row per object that somebody provisioned, with its time to live and what it holds."""
-    for each in objects:
-        if each.moving:
-            yield _moving_row(each, each.moving)
-        if each.applied is None:
-            continue
-        if each.kind is CONSUMER:
-            holds: tuple[str, ...] = (f"{each.pending} pending", f"{each.ack_pending} unacknowledged")
-        else:
-            name = "ttlSeconds" if "ttlSeconds" in each.kind.by_name else "maxAgeSeconds"
-            ttl = f"{each.get(name)} s" if each.get(name) else "none"
-            held = f"{plural(each.messages, 'message')} in {plural(each.bytes, 'byte')}"
-            inside = (held, f"oldest {each.first_time[:19]}Z") if each.messages else ("empty",)
-            holds = (f"time to live {ttl}", *inside)
-        yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), lead=2)
-
-
-def _moving_row(found: Found, moving: Moving) -> Row:
-    """Return how far a move is that has not ended, and how it goes on."""
-    flow = "writes flow" if moving.stage.writes_flow else "nothing can be written"
-    where = f"its {plural(moving.messages, 'message')} are in {moving.at}"
-    again = f"natsmith apply of {moving.record.owner} goes on with it"
-    return Row(
-        (found.kind.word, found.label, f"is being moved: {moving.stage.value}", flow, where, again), "careful", 2
-    )
-
-
 def past_row(past: Past) -> Row:
     """Return one earlier run as a row."""
     rows_ = ", ".join(past.rows[:3]) + (f" and {past.count - 3} more" if past.count > 3 else "")
     tone = "good" if past.result == "done" else "bad"
     return Row((past.time, past.result, f"{past.owner} ({past.who})", plural(past.count, "change"), rows_), tone, 2)
-
-
-def holder(each: Holder) -> str:
-    """Return who holds the lock, in a sentence."""
-    return f"The account is locked by {each.owner} ({each.who}) since {each.since}."
 
 
 def aligned(table: Iterable[Row]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from builders import observed
 from natsmith.model.observed import Limits
@@ -13,7 +14,7 @@ VALUES = {"buckets": {"b": {"maxBytes": 1000}, "c": {}}, "streams": {"S": {"subj
 
 def told(storage: int = 0, **state: int) -> list[str]:
     """Return the sentences about an account that may hold 1000 bytes in files, and streams that hold so much."""
-    held = {name: {"bytes": size} for name, size in state.items()}
+    held: dict[str, Any] = {name: {"bytes": size} for name, size in state.items()}
     seen = observed(VALUES, limits=Limits(storage=1000), **held)
     return [row.sentence for row in standing.full_rows("APP", replace(seen, storage=storage))]
 

@@ -10,8 +10,12 @@ from typing import Any
 from natsmith.adapters.server import Account, ConsumerInfo, Message, Refused, StreamInfo
 from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.model.observed import Limits
+from natsmith.model.units import NANOS, parse_time
 
 NEVER = "0001-01-01T00:00:00Z"
+
+SILENT_SECONDS = 10
+"""After so long without a word from a replica its leader does not count on it."""
 
 UNHEARD = 2**63 - 1
 """The lag of a replica that was not heard of lately: nobody knows it."""
@@ -61,7 +65,9 @@ def account(answer: Answer, *, version: str, clustered: bool) -> Account:
 def stream(answer: Answer) -> StreamInfo:
     """Return a stream from ``STREAM.INFO``, ``CREATE``, ``UPDATE`` or one entry of ``LIST``."""
     state = answer["state"]
-    replicas = (answer.get("cluster") or {}).get("replicas") or []
+    cluster = answer.get("cluster") or {}
+    replicas = cluster.get("replicas") or []
+    offline = tuple(each["name"] for each in replicas if _offline(each, cluster, answer.get("ts", "")))
     first = state.get("first_ts", NEVER)
     return StreamInfo(
         config=answer["config"],
@@ -74,11 +80,22 @@ def stream(answer: Answer) -> StreamInfo:
         consumers=state.get("consumer_count", 0),
         deleted=state.get("num_deleted", 0),
         gaps=frozenset(state.get("deleted") or ()),
-        lags={each["name"]: _lag(each) for each in replicas if not each.get("offline")},
+        lags={each["name"]: _lag(each) for each in replicas if each["name"] not in offline},
+        offline=offline,
         copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),
     )
+
+
+def _offline(replica: Answer, cluster: Answer, now: str) -> bool:
+    """Return whether a replica's server is gone; the server itself says so only after minutes."""
+    if replica.get("current") or replica.get("offline"):
+        return not replica.get("current")
+    silent = replica.get("active", 0) / NANOS
+    if not silent and now and cluster.get("leader_since"):  # this leader never heard of it
+        silent = (parse_time(now) - parse_time(cluster["leader_since"])).total_seconds()
+    return bool(silent > SILENT_SECONDS)
 
 
 def _lag(replica: Answer) -> int:

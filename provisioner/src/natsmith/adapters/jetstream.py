@@ -206,6 +206,8 @@ async def _ready_account(server: JetStream, waiting: Waiting) -> Account:
             return await server.account()
         except NotReady as error:
             cure = "Check that JetStream is on, and the server's log"
+            if server.link.greeting.get("cluster"):
+                cure = "More than half of the servers of its cluster have to run: see which do, and their logs"
             waiting.because_of_jetstream(error, "JetStream does not answer yet", cure)
         except Refused as error:
             if error.code == NO_JETSTREAM:

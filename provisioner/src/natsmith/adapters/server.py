@@ -88,6 +88,9 @@ class StreamInfo:
     lags: Mapping[str, int] = field(default_factory=dict)
     """How many writes each replica that is there, and does not lead, has yet to get."""
 
+    offline: tuple[str, ...] = ()
+    """Servers that have a replica and are not there."""
+
     copying: bool = False
     """For a mirror: whether it has begun."""
 

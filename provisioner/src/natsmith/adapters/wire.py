@@ -192,6 +192,7 @@ def decode_stream(info: StreamInfo, desired: Resource | None = None) -> Found:
         first_time=info.first_time,
         now=info.now,
         consumers=info.consumers,
+        offline=info.offline,
         renamed_from=metadata.get(RENAMED, ""),
     )
 

@@ -61,6 +61,9 @@ class Found:
     redelivered: int = 0
     """For a consumer: how many messages it has handed out more than once and nobody has acknowledged yet."""
 
+    offline: tuple[str, ...] = field(default=(), compare=False)
+    """Servers that have a replica of it and are not there."""
+
     renamed_from: str = ""
     """The stream that it was moved from under another name."""
 

@@ -167,6 +167,7 @@ def _found(found: Found) -> dict[str, Json]:
         "messages": found.messages,
         "bytes": found.bytes,
         "oldest": found.first_time if found.messages else None,
+        "offline": list(found.offline),
         "moving": _moving(found.moving) if found.moving else None,
     }
 

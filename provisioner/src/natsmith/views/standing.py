@@ -41,7 +41,11 @@ def status_rows(objects: Iterable[Found]) -> Iterator[Row]:
             held = f"{plural(each.messages, 'message')} in {plural(each.bytes, 'byte')}"
             inside = (held, f"oldest {each.first_time[:19]}Z") if each.messages else ("empty",)
             holds = (f"time to live {ttl}", *inside)
-        yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), lead=2)
+        if each.offline:
+            there = each.get("replicas") - len(each.offline)
+            holds += (f"on {there} of {each.get('replicas')} servers: {', '.join(each.offline)} not there",)
+        tone = "careful" if each.offline else ""
+        yield Row((each.kind.word, each.label, f"owner {each.applied.owner}", *holds), tone, lead=2)
 
 
 def _moving_row(found: Found, moving: Moving) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import subprocess
 import sys
@@ -84,18 +85,23 @@ def render(
 def passwords(rendered: Rendered) -> dict[str, Any]:
     """Return values that say the passwords of the release's Secret: without a cluster, each rendering has new ones."""
     values: dict[str, Any] = {"accounts": {}}
+    found: dict[str, dict[int, str]] = {}
     for key, text in rendered.secret_files.items():
-        account, _, user = key.removesuffix(".password").partition(".")
-        if not key.endswith(".password") or not user:
-            continue
+        parts = re.fullmatch(r"([^.]+\.[^.]+)(?:\.(\d+))?\.password", key)
+        if parts:
+            found.setdefault(parts[1], {})[int(parts[2] or 1)] = text
+    for key, generations in found.items():
+        account, _, user = key.partition(".")
+        newest, *before = (text for _, text in sorted(generations.items(), reverse=True))
+        given = {"password": newest, **({"previousPassword": before[0]} if before else {})}
         if account == "_SYS":
-            values["nats"] = {"systemUser": {"password": text}}
+            values["nats"] = {"systemUser": given}
             continue
         said = values["accounts"].setdefault(account, {"users": {}})
         if user == "provisioner" or (user == "monitor" and has_monitor(rendered)):
-            said[user] = {"password": text}
+            said[user] = given
         else:
-            said["users"][user] = {"password": text}
+            said["users"][user] = given
     return values
 
 

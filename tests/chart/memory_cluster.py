@@ -50,6 +50,12 @@ class Cluster:
             root = "/apis/" if "/" in api else "/api/"
             self.objects[f"{root}{api}/namespaces/{namespace}/{plural}/{metadata['name']}"] = each
 
+    def forget(self, namespace: str) -> None:
+        """Remove everything from a namespace."""
+        gone = [path for path in self.objects if f"/namespaces/{namespace}/" in path]
+        for path in gone:
+            del self.objects[path]
+
     def listed(self, path: str) -> Manifest | None:
         """Return all objects of one kind in a namespace, where *path* asks for them."""
         place, _, plural = path.rpartition("/")

@@ -8,7 +8,7 @@ import pytest
 
 import generate
 from chart import CHART
-from releases import A_THIRD, EVERYTHING, EXTERNAL, WATCHED, Values, laid, rendered, without_passwords
+from releases import A_THIRD, EVERYTHING, EXTERNAL, NKEY, WATCHED, Values, laid, rendered, without_passwords
 from test_settings import DIGEST, nats
 
 EXPORTER: dict[str, Any] = {
@@ -61,6 +61,10 @@ OTHERS: dict[str, Any] = {
     "nats.systemUser.password": "other",
     "nats.systemUser.nkey": A_THIRD,
     "nats.systemUser.existingSecret": "other",
+    "nats.systemUser.generation": 2,
+    "nats.systemUser.overlap": True,
+    "nats.systemUser.previousPassword": "other",
+    "nats.systemUser.previousNkey": A_THIRD,
     "nats.cluster.existingSecret": "other",
     "nats.config.merge": {"x": 1},
     "nats.extraPorts": {"x": {"port": 7422}},
@@ -73,6 +77,8 @@ OTHERS: dict[str, Any] = {
     "nats.priorityClassName": "other",
     "nats.affinity": {"nodeAffinity": {}},
     "credentials.existingSecret": "other",
+    "credentials.generation": 3,
+    "credentials.overlap": True,
     "accounts": {"C": {"users": {"c": {}}}},
     "buckets": {"x": {"account": "A"}},
     "objectStores": {"x": {"account": "A"}},
@@ -148,6 +154,13 @@ def base(path: str) -> Values:
         return WATCHED
     if path == "nats.tls.existingSecret":
         return nats(replicas=3)
+    if path.startswith("credentials.") or path == "nats.systemUser.overlap":
+        return laid(EVERYTHING, {"credentials": {"generation": 2}})  # type: ignore[no-any-return]
+    if path == "nats.systemUser.previousPassword":
+        plain = {"password": "p", "previousPassword": "b", "generation": 2, "overlap": True}
+        return laid(EVERYTHING, nats(systemUser=plain))  # type: ignore[no-any-return]
+    if path == "nats.systemUser.previousNkey":
+        return laid(EVERYTHING, nats(systemUser={"nkey": NKEY[:-1] + "D"}))  # type: ignore[no-any-return]
     if path == "registry.clean.account":
         return laid(EVERYTHING, {"provisioner": {"mode": "none"}})  # type: ignore[no-any-return]
     return laid(EVERYTHING, {"nats": {"tls": {"existingSecret": ""}}})  # type: ignore[no-any-return]

@@ -85,7 +85,9 @@ def test_a_new_user_gets_a_password_and_the_others_keep_theirs(installed: Instal
     after = installed.upgraded(accounts(u={}, v={})).secret_files
 
     assert before.items() <= after.items()
-    assert {"A.v.conf", "A.v.password"} == after.keys() - before.keys()
+    assert {f"A.v.{each}" for each in ("conf", "password", "newest.user", "newest.password")} == (
+        after.keys() - before.keys()
+    )
 
 
 @EVERY_HELM
@@ -114,6 +116,138 @@ def test_a_generated_password_gives_way_to_a_plain_one(installed: Installed) -> 
 
     assert after.secret_files["A.u.password"] == "p"
     assert "A.u" not in generated(after)
+
+
+def renewed(generation: int, *, overlap: bool = False, **user: object) -> Values:
+    """Return values with the user u of account A, and everybody's credentials at a generation."""
+    return laid(accounts(u=user), {"credentials": {"generation": generation, "overlap": overlap}})  # type: ignore[no-any-return]
+
+
+def of(release: Rendered, user: str = "A.u") -> Values:
+    """Return what the Secret of a release holds for a user, but for what servers include."""
+    return {
+        key.removeprefix(f"{user}."): text
+        for key, text in release.secret_files.items()
+        if key.startswith(f"{user}.") and not key.endswith(".conf")
+    }
+
+
+@EVERY_HELM
+def test_an_overlap_has_the_password_before_and_a_new_one(installed: Installed) -> None:
+    """The key of a generation keeps its password, and what applications read names the newest."""
+    before = of(installed.upgraded(renewed(1)))
+    during = of(installed.upgraded(renewed(2, overlap=True)))
+    after = of(installed.upgraded(renewed(2)))
+
+    assert {"password": before["password"], "newest.user": "u", "newest.password": before["password"]} == before
+    old, new = before["password"], during["2.password"]
+    assert {"password": old, "2.password": new, "newest.user": "u.2", "newest.password": new} == during
+    assert {"2.password": new, "newest.user": "u.2", "newest.password": new} == after
+    assert (32, True) == (len(new), old != new)
+
+
+@EVERY_HELM
+def test_an_overlap_that_goes_on_changes_nothing(installed: Installed) -> None:
+    """Both passwords stay through any other upgrade."""
+    installed.upgraded(renewed(1))
+    during = installed.upgraded(renewed(2, overlap=True))
+
+    assert (
+        during.secret_files == installed.upgraded(laid(renewed(2, overlap=True), {"buckets": {"b": {}}})).secret_files
+    )
+
+
+@EVERY_HELM
+def test_a_secret_of_a_release_before_generations_is_the_first(installed: Installed, cluster: Cluster) -> None:
+    """Who upgrades from a chart that knew no generations can renew at once."""
+    before = installed.upgraded(renewed(1))
+    old = before.one("Secret")
+    old["data"] = {key: text for key, text in old["data"].items() if ".newest." not in key}
+    cluster.put(NAMESPACE, installed.release, old)
+
+    assert of(before)["password"] == of(installed.upgraded(renewed(2, overlap=True)))["password"]
+
+
+@EVERY_HELM
+def test_what_a_rollback_brings_back_is_found(installed: Installed, cluster: Cluster) -> None:
+    """Helm lays out the objects of then, so the first password is there; the second is another one the next time."""
+    before = installed.upgraded(renewed(1))
+    during = installed.upgraded(renewed(2, overlap=True))
+    installed.upgraded(renewed(2))
+    cluster.put(NAMESPACE, installed.release, before.one("Secret"), before.one("ConfigMap", "-config"))
+
+    again = of(installed.upgraded(renewed(2, overlap=True)))
+    assert of(before)["password"] == again["password"]
+    assert of(during)["2.password"] != again["2.password"]
+
+
+@EVERY_HELM
+def test_an_overlap_is_taken_back_by_values_too(installed: Installed) -> None:
+    """As long as it lasts, the password before is there."""
+    before = of(installed.upgraded(renewed(1)))
+    installed.upgraded(renewed(2, overlap=True))
+
+    assert before == of(installed.upgraded(renewed(1)))
+
+
+@EVERY_HELM
+def test_a_user_alone_is_renewed(installed: Installed) -> None:
+    """Nobody else's password changes; and what is then said for all counts on from there."""
+    before = installed.upgraded(accounts(u={}, v={})).secret_files
+    after = installed.upgraded(accounts(u={"generation": 2, "overlap": True}, v={})).secret_files
+    assert {"A.u.2.conf", "A.u.2.password"} == after.keys() - before.keys()
+    assert {"A.u.newest.user", "A.u.newest.password"} == {key for key in before if before[key] != after[key]}
+
+    said = laid(accounts(u={"generation": 2}, v={}), {"credentials": {"generation": 2, "overlap": True}})
+    everybody = installed.upgraded(said)
+    assert ("u.3", "v.2") == (of(everybody)["newest.user"], of(everybody, "A.v")["newest.user"])
+    assert after["A.u.2.password"] == of(everybody)["2.password"]
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("before", "after", "why", "cure"),
+    [
+        (
+            renewed(1),
+            renewed(3, overlap=True),
+            "accounts.A.users.u is at generation 3 with an overlap, so 2 would work too; but clients of this release use 1",
+            "change it by one, to 2 in all",
+        ),
+        (
+            renewed(2),
+            renewed(1),
+            "accounts.A.users.u is at generation 1, but this release has 2, and the password of 1 was removed",
+            "Keep generation 2 in the values; or raise it to 3",
+        ),
+    ],
+)
+def test_a_step_that_cuts_clients_off_unseen_is_refused(
+    installed: Installed, before: Values, after: Values, why: str, cure: str
+) -> None:
+    """An overlap that is none, and a generation that was forgotten in the values."""
+    installed.upgraded(before)
+
+    [line] = [line for line in installed.refused(after).splitlines() if why in line]
+    assert cure in line
+
+
+@EVERY_HELM
+def test_a_forgotten_generation_is_refused_after_an_uninstall_too(installed: Installed, cluster: Cluster) -> None:
+    """The Secret stays, and it tells."""
+    kept = installed.upgraded(renewed(2)).one("Secret")
+    cluster.forget(NAMESPACE)
+    cluster.put(NAMESPACE, installed.release, kept)
+
+    assert "accounts.A.users.u is at generation 1, but this release has 2" in installed.refused(renewed(1))
+
+
+@EVERY_HELM
+def test_a_generation_can_be_skipped_without_an_overlap(installed: Installed) -> None:
+    """Its clients are disconnected whatever comes next; NOTES say so."""
+    installed.upgraded(renewed(1))
+
+    assert "u.5" == of(installed.upgraded(renewed(5)))["newest.user"]
 
 
 @EVERY_HELM
@@ -207,7 +341,16 @@ def monitored(given: Values) -> Values:
     return {"app": {"users": {"app": {}}, "monitor": given}}
 
 
+AGAIN: Values = {"credentials": {"existingSecret": "half", "generation": 2, "overlap": True}}
+
 SECRETS: list[tuple[Values, str]] = [
+    (
+        AGAIN,
+        "app.provisioner.2.conf, app.provisioner.conf, app.app.2.conf, app.provisioner.password, app.app.password: "
+        "add them there, or name "
+        "another Secret. They come from `natsmith credentials -f VALUES --name half --only _SYS.sys --only app.provisioner "
+        "--only app.app`: docs/credentials.md. Where nobody uses what was before, set overlap to false",
+    ),
     ({"credentials": {"existingSecret": "no"}}, "credentials.existingSecret is no, but namespace"),
     (
         {"credentials": {"existingSecret": "half"}},

@@ -75,6 +75,55 @@ def test_they_say_how_to_connect(cluster: Cluster, helm: Path) -> None:
 
 
 @EVERY_HELM
+def test_with_an_overlap_they_name_the_newest_and_what_works_too(cluster: Cluster, helm: Path) -> None:
+    """A new client is told the new login; whoever has the old one is told that it ends."""
+    values = {"accounts": {"A": {"users": {"u": {}, "v": {}}}}, "credentials": {"generation": 2, "overlap": True}}
+    text = notes(cluster, helm, values)
+
+    assert "As u.2 of account A, with the password in Secret dev-natsmith-credentials, key A.u.2.password." in text
+    assert r"NATS_USER=u.2" in text
+    assert r"jsonpath='{.data.A\.u\.2\.password}'" in text
+    assert "What clients had before works too, until the overlap ends: u, v." in text
+    assert "As u of account A" not in text
+    assert "until the overlap ends" not in notes(cluster, helm, laid(values, {"credentials": {"overlap": False}}))
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(("overlap", "told"), [(False, True), (True, False)])
+def test_a_step_without_an_overlap_is_told(
+    cluster: Cluster, helm: Path, tmp_path: Path, overlap: bool, told: bool
+) -> None:
+    """Who skips it learns whom that disconnects: NOTES compare with what the cluster has."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "step-natsmith-config"},
+        "data": {"nats.conf": 'include "users/app.app.conf", include "users/app.provisioner.conf"'},
+    }
+    cluster.put(NAMESPACE, "step", config)
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps({"credentials": {"generation": 2, "overlap": overlap}}))
+    words: list[str | Path] = [
+        helm,
+        "install",
+        "step",
+        CHART,
+        "-n",
+        NAMESPACE,
+        "--dry-run=server",
+        *cluster.flags,
+        "-f",
+        values,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    warning = "accounts.app.users.app went from generation 1 to 2 without an overlap: clients that log in with 1 are"
+    assert told == (warning in done.stdout)
+    assert "accounts.app.provisioner went" not in done.stdout
+
+
+@EVERY_HELM
 def test_with_tls_they_say_so(cluster: Cluster, helm: Path) -> None:
     """A server with a certificate is reached by tls://."""
     assert "tls://dev-natsmith.messaging.svc:4222" in notes(cluster, helm, {}, "production.yaml")

@@ -186,6 +186,34 @@ def test_an_nkey_is_in_the_configuration_and_its_seed_in_the_job(helm: Path) -> 
 
 @EVERY_HELM
 @pytest.mark.parametrize(
+    ("credentials", "suffix"),
+    [({}, ""), ({"generation": 2, "overlap": True}, ""), ({"generation": 2}, ".2"), ({"generation": 3}, ".3")],
+)
+def test_pods_of_ours_change_over_when_the_overlap_ends(credentials: Values, suffix: str, helm: Path) -> None:
+    """Job, monitor, cleaning and helm test use a login that the servers know before and after the step."""
+    values = {
+        "credentials": credentials,
+        "monitor": {"enabled": True},
+        "registry": {"clean": {"enabled": True, "bucket": "b"}},
+        "buckets": {"b": {"ttlSeconds": 30}},
+    }
+    data = rendered(values, helm=helm).one("ConfigMap", "-desired")["data"]
+    logins = {
+        file: yaml.safe_load(data[f"{file}.yaml"])["accounts"]["app"]
+        for file in ("connections", "monitor", "registry-clean", "applications")
+    }
+
+    users = {"connections": "provisioner", "monitor": "monitor", "registry-clean": "provisioner", "applications": "app"}
+    assert {file: (user if user == "app" else f"{user}-app") + suffix for file, user in users.items()} == {
+        file: login["user"] for file, login in logins.items()
+    }
+    assert {file: f"app.{user}{suffix}.password" for file, user in users.items()} == {
+        file: login["passwordFile"] for file, login in logins.items()
+    }
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
     ("image", "expected"),
     [
         ({"repository": "r", "tag": "t"}, "r:t"),

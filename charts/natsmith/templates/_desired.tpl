@@ -55,7 +55,7 @@ Of the applications it is the first that may do everything and whose secret the 
 {{- $chosen := list -}}
 {{- $seen := dict -}}
 {{- range include "natsmith.users" .root | fromJsonArray -}}
-{{- if and (eq .role $.role) (has $.account (list nil .account)) .secret (not .given.permissions) (not (hasKey $seen .account)) -}}
+{{- if and (eq .role $.role) .ours (has $.account (list nil .account)) .secret (not .given.permissions) (not (hasKey $seen .account)) -}}
 {{- $_ := set $seen .account true -}}
 {{- $chosen = append $chosen . -}}
 {{- end -}}

@@ -59,7 +59,7 @@ domain: {{ . | quote }}
 {{- $_ := set $conf $account (dict "jetstream" (ternary $limits "enabled" (gt (len $limits) 0)) "users" list) -}}
 {{- end -}}
 {{- range include "natsmith.users" . | fromJsonArray -}}
-{{- $user := dict "nkey" .given.nkey -}}
+{{- $user := dict "nkey" .nkey -}}
 {{- if ne .kind "nkey" -}}
 {{- $user = dict "user" .login "$include" (printf "users/%s.conf" .key) -}}
 {{- end -}}

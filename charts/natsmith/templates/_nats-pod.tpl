@@ -15,7 +15,7 @@ scrypt, not a bare checksum: pods can be read by many, and a short password woul
 {{- define "natsmith.plainDigest" -}}
 {{- $plain := list -}}
 {{- range include "natsmith.users" . | fromJsonArray -}}
-{{- if eq .kind "password" }}{{ $plain = append $plain (list .key .given.password) }}{{ end -}}
+{{- if eq .kind "password" }}{{ $plain = append $plain (list .key .password) }}{{ end -}}
 {{- end -}}
 {{- if $plain -}}
 {{- derivePassword 1 "maximum" (toRawJson $plain | sha256sum) .Release.Namespace .Release.Name | sha256sum | trunc 12 -}}

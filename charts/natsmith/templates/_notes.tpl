@@ -12,6 +12,15 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* natsmith.notes.before — in: root; out: the logins of applications that work beside newer ones, empty without an overlap */ -}}
+{{- define "natsmith.notes.before" -}}
+{{- $before := list -}}
+{{- range include "natsmith.users" . | fromJsonArray -}}
+{{- if and (eq .role "application") (not .newest) }}{{ $before = append $before (ternary (printf "the nkey before of %s" .login) .login (eq .kind "nkey")) }}{{ end -}}
+{{- end -}}
+{{- join ", " $before -}}
+{{- end -}}
+
 {{- /* natsmith.notes.objects — in: root; out: a line for each object with how long it keeps what it has */ -}}
 {{- define "natsmith.notes.objects" -}}
 {{- range $name, $body := include "natsmith.named" .Values.buckets | fromJson }}

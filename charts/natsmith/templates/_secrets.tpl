@@ -46,7 +46,8 @@ Only the server's half of each Secret: what clients need stays out of its pod.
 natsmith.generated — in: root; out: JSON of the Secret's data (plain text) and of which keys were generated here
 
 What was generated stays, release after release: it is read back from the cluster. `helm template` and Argo CD cannot look,
-so there each rendering is another one.
+so there each rendering is another one. Keys of a generation never change their meaning; those of the newest name an application's, and
+clients that read both, login and password, need not know about generations.
 */ -}}
 {{- define "natsmith.generated" -}}
 {{- $old := lookup "v1" "Secret" .Release.Namespace (include "natsmith.credentialsSecret" .) | default dict -}}
@@ -65,7 +66,7 @@ so there each rendering is another one.
 {{- $name := printf "%s.password" .key -}}
 {{- $password := randAlphaNum 32 -}}
 {{- if eq .kind "password" -}}
-{{- $password = .given.password -}}
+{{- $password = .password -}}
 {{- else -}}
 {{- $generated = append $generated .key -}}
 {{- if and (has .key $kept) (hasKey $oldData $name) }}{{ $password = get $oldData $name | b64dec }}{{ end -}}
@@ -75,6 +76,10 @@ so there each rendering is another one.
 {{- $_ := set $data "routes.conf" (include "natsmith.routesConf" (dict "root" $ "password" $password)) -}}
 {{- else -}}
 {{- $_ := set $data (printf "%s.conf" .key) (printf "password: %s\n" (include "natsmith.conf.string" $password)) -}}
+{{- if and .newest (eq .role "application") -}}
+{{- $_ := set $data (printf "%s.newest.user" .user) .login -}}
+{{- $_ := set $data (printf "%s.newest.password" .user) $password -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- dict "data" $data "generated" $generated | toRawJson -}}

@@ -5,7 +5,7 @@
 {{- end -}}
 
 {{- /*
-natsmith.users — in: root; out: JSON list of every user of the server
+natsmith.users — in: root; out: JSON list of every user of the server, once for each of its logins: natsmith.logins says what it adds
 
 Each has: path (its key in the values), account, key (how its files are called: `<account>.<name>`), login, role (system,
 provisioner, monitor or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
@@ -39,7 +39,7 @@ provisioner, monitor or application), kind (nkey, password, existing or generate
 {{- $_ := set . "kind" $kind -}}
 {{- $_ := set . "secret" $secret -}}
 {{- end -}}
-{{- toRawJson $users -}}
+{{- include "natsmith.logins" (dict "root" . "users" $users) -}}
 {{- end -}}
 
 {{- /* natsmith.routesSecret — in: root; out: the Secret with routes.conf, empty where one server has no routes */ -}}

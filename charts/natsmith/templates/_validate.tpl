@@ -1,7 +1,7 @@
 {{- /* natsmith.validate — in: root; fails with everything that is wrong with the values and that a schema cannot say, each with its cure */ -}}
 {{- define "natsmith.validate" -}}
 {{- $problems := list -}}
-{{- range list "names" "accounts" "users" "objects" "server" "merge" "ports" "deadline" "connection" "registry" "drift" "monitor" "secrets" "servers" "renamed" "size" -}}
+{{- range list "names" "accounts" "users" "generations" "objects" "server" "merge" "ports" "deadline" "connection" "registry" "drift" "monitor" "secrets" "servers" "renamed" "size" -}}
 {{- $problems = concat $problems (include (printf "natsmith.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -61,9 +61,11 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- define "natsmith.validate.users" -}}
 {{- if .Values.nats.enabled }}
 {{- $seen := dict }}
+{{- $told := "" }}
 {{- range include "natsmith.users" . | fromJsonArray }}
 {{- $path := .path }}
 {{- $given := .given }}
+{{- if .newest }}
 {{- $kinds := list }}
 {{- range list "password" "nkey" "existingSecret" }}{{ if get $given . }}{{ $kinds = append $kinds . }}{{ end }}{{ end }}
 {{- if gt (len $kinds) 1 }}
@@ -84,10 +86,12 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- if regexMatch "^\\$2[abxy]\\$" ($given.password | default "") }}
 {{ $path }}.password is a bcrypt hash, but clients need the password itself: put both into a Secret and name it as {{ $path }}.existingSecret
 {{- end }}
-{{- $login := $given.nkey | default .login }}
-{{- if and $given.nkey (hasKey $seen $login) }}
-{{ $path }}.nkey is the one of {{ get $seen $login }} too, and a server takes each nkey once: make another with `nk -gen user`
-{{- else if hasKey $seen $login }}
+{{- end }}
+{{- $login := .nkey | default .login }}
+{{- if and .nkey (hasKey $seen $login) }}
+{{ $path }}.{{ ternary "nkey" "previousNkey" .newest }} is the one of {{ get $seen $login }} too, and a server takes each nkey once: make another with `nk -gen user`
+{{- else if and (hasKey $seen $login) (ne $told $path) }}
+{{- $told = $path }}
 {{ $path }} has the login name {{ .login }}, which {{ get $seen $login }} has too: a login name is unique over all accounts, so call one of them something else
 {{- end }}
 {{- $_ := set $seen $login $path }}

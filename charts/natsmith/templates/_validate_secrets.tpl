@@ -17,6 +17,16 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{ $where }} is {{ $need.secret }}, but namespace {{ $namespace }} has no such Secret: create it first, with {{ join ", " $need.keys }}; or correct the name
 {{- else if $lacks }}
 {{ $where }} is {{ $need.secret }}, but that Secret in namespace {{ $namespace }} lacks {{ join ", " $lacks }}: add {{ ternary "it" "them" (eq (len $lacks) 1) }} there, or name another Secret
+{{- $only := list }}
+{{- $before := false }}
+{{- range $lacks }}
+{{- with get $need.made . }}{{ $only = append $only (printf "--only %s" .) }}{{ end }}
+{{- if has . $need.before }}{{ $before = true }}{{ end }}
+{{- end }}
+{{- with uniq $only }}. They come from `natsmith credentials -f VALUES --name {{ $need.secret }} {{ join " " . }}`: docs/credentials.md
+{{- end }}
+{{- if $before }}. Where nobody uses what was before, set overlap to false
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -27,18 +37,21 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{- ternary "credentials.existingSecret" (printf "%s.existingSecret" .path) (empty .given.existingSecret) -}}
 {{- end -}}
 
-{{- /* natsmith.foreignSecrets — in: root; out: JSON of the Secrets that pods wait for and this release does not make: key in the values -> secret, keys */ -}}
+{{- /*
+natsmith.foreignSecrets — in: root; out: JSON of the Secrets that pods wait for and this release does not make: key in the values -> secret, keys, and of these
+made (key -> the user for whom `natsmith credentials` makes it) and before (keys of the generation before)
+*/ -}}
 {{- define "natsmith.foreignSecrets" -}}
 {{- $needs := dict -}}
 {{- $found := list -}}
 {{- if .Values.nats.enabled -}}
 {{- range include "natsmith.users" . | fromJsonArray -}}
-{{- if eq .kind "existing" }}{{ $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.conf" .key)) }}{{ end -}}
+{{- if eq .kind "existing" }}{{ $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.conf" .key) .) }}{{ end -}}
 {{- end -}}
 {{- range $role := concat (list "provisioner" "monitor") (ternary (list "application") list .Values.tests.enabled) -}}
 {{- range include "natsmith.reachable" (dict "root" $ "role" $role) | fromJsonArray -}}
 {{- if eq .kind "existing" -}}
-{{- $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.password" .key)) -}}
+{{- $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.password" .key) .) -}}
 {{- else if eq .kind "nkey" -}}
 {{- $found = append $found (list (printf "%s.seedSecret.name" .path) .secret (.given.seedSecret.key | default "seed")) -}}
 {{- end -}}
@@ -62,8 +75,13 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{- end -}}
 {{- range $found -}}
 {{- $where := index . 0 -}}
-{{- $need := get $needs $where | default (dict "secret" (index . 1) "keys" list) -}}
-{{- $_ := set $need "keys" (append $need.keys (index . 2)) -}}
+{{- $key := index . 2 -}}
+{{- $need := get $needs $where | default (dict "secret" (index . 1) "keys" list "made" dict "before" list) -}}
+{{- $_ := set $need "keys" (append $need.keys $key) -}}
+{{- if gt (len .) 3 -}}
+{{- $login := index . 3 -}}
+{{- if $login.newest }}{{ $_ := set $need.made $key $login.user }}{{ else }}{{ $_ := set $need "before" (append $need.before $key) }}{{ end -}}
+{{- end -}}
 {{- $_ := set $needs $where $need -}}
 {{- end -}}
 {{- toRawJson $needs -}}

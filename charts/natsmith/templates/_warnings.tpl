@@ -21,8 +21,13 @@ provisioner.deadlineSeconds is {{ .Values.provisioner.deadlineSeconds }}: give H
 {{- $nats := .Values.nats }}
 {{- $plain := list }}
 {{- range include "natsmith.users" . | fromJsonArray }}{{ if eq .kind "password" }}{{ $plain = append $plain .path }}{{ end }}{{ end }}
-{{- with $plain }}
+{{- with uniq $plain }}
 Plain passwords stand in the values of {{ join ", " . }}: they are for development. In production use nkeys or a Secret.
+{{- end }}
+{{- range include "natsmith.steps" . | fromJsonArray }}
+{{- if and (eq .step "cut") (has .role (list "application" "system")) }}
+{{ .path }} went from generation {{ .before }} to {{ .generation }} without an overlap: clients that log in with {{ .before }} are disconnected.
+{{- end }}
 {{- end }}
 {{- if not $nats.jetstream.storage.persistent }}
 nats.jetstream.storage.persistent is false: what streams and buckets hold ends with the pod.

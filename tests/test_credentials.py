@@ -92,6 +92,23 @@ def test_only_some_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert {"_SYS.sys.conf", "_SYS.sys.password", "app.provisioner.conf", "app.provisioner.password"} == {*files}
 
 
+def test_the_next_generation_has_keys_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Laid over the Secret that is there, it takes nothing away."""
+    values = {"credentials": {"generation": 2, "overlap": True}, "nats": {"replicas": 3}}
+    files = printed(capsys, tmp_path, values, "--only", "users")
+
+    users = ("_SYS.sys", "app.provisioner", "app.app")
+    assert {f"{user}.2.{kind}" for user in users for kind in ("conf", "password")} == {*files}
+    assert f'password: "{files["app.app.2.password"]}"\n' == files["app.app.2.conf"]
+
+
+def test_who_has_a_secret_of_their_own_gets_files_for_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    values = {"accounts": {"A": {"users": {"a": {"existingSecret": "users", "generation": 2}, "b": {}}}}}
+    files = printed(capsys, tmp_path, values, "--only", "A.a")
+
+    assert {"A.a.2.conf", "A.a.2.password"} == {*files}
+
+
 SETTLED = {
     "nats": {"systemUser": {"nkey": "U"}},
     "accounts": {"A": {"users": {"a": {"password": "x"}}, "provisioner": {"existingSecret": "s"}}},
@@ -130,6 +147,12 @@ SETTLED = {
             SETTLED,
             (*NAME, "--only", "A.a"),
             "--only is A.a, but accounts.A.users.a.password settles it: take that out of the values first",
+        ),
+        (
+            SETTLED,
+            (*NAME, "--only", "A.provisioner"),
+            "--only is A.provisioner, but accounts.A.provisioner.existingSecret settles it: "
+            "take that out of the values first, or say --name s",
         ),
         (
             {},

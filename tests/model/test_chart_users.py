@@ -38,6 +38,20 @@ def test_who_says_anything_does_not_wait() -> None:
     } == users.settled
 
 
+def test_a_generation_is_what_all_and_the_user_say_together() -> None:
+    """The next generation has files of its own, so that nobody's password before is written over."""
+    users = chart_users(
+        {
+            "credentials": {"generation": 2},
+            "nats": {"systemUser": {"generation": 1}},
+            "accounts": {"A": {"users": {"u": {"generation": 3}, "v": {"generation": None}}}},
+        }
+    )
+
+    assert ["_SYS.sys.2", "A.provisioner.2", "A.u.4", "A.v.2"] == [users.files(key) for key in users.waiting]
+    assert "app.app" == chart_users({}).files("app.app")
+
+
 @pytest.mark.parametrize(
     ("values", "needed"),
     [
@@ -75,10 +89,12 @@ def test_every_mistake_is_named_at_once() -> None:
             "nats": {"replicas": "3", "systemUser": []},
             "accounts": {"A.B": {}, "C": {"users": {Ambiguous("no"): {}, "u": 3, "x y": {}}}},
             "nameOverride": 3,
+            "credentials": {"generation": 0},
         }
     )
 
     assert [
+        "credentials.generation is 0, but must be a whole number, 1 or more",
         "nats.systemUser is a list, but must be a map",
         "accounts.A.B: 'A.B' is not the name of an account: "
         "use letters, digits, - and _, and begin with a letter or a digit",
@@ -107,7 +123,7 @@ def test_what_the_chart_reads_is_none_of_our_business_elsewhere() -> None:
             "commonLabels": {},
             "imagePullSecrets": [],
             "nats": {"enabled": True, "replicas": 3, "systemUser": {"name": "sys"}},
-            "credentials": {"existingSecret": ""},
+            "credentials": {"existingSecret": "", "generation": 2, "overlap": True},
             "toolbox": {"enabled": True},
             "accounts": {
                 "APP": {

@@ -13,7 +13,7 @@ from natsmith.adapters import values
 from natsmith.errors import Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model import schema as generated
-from natsmith.model.chart_users import ROUTES, ChartUsers, chart_users
+from natsmith.model.chart_users import ROUTES, USERS, ChartUsers, chart_users
 from natsmith.views.secret import routes_file, secret, user_files
 
 PASSWORD_LETTERS = string.ascii_letters + string.digits
@@ -36,7 +36,7 @@ def credentials(args: argparse.Namespace) -> int:
     if users.problems:
         raise WrongValues(*users.problems)
     fullname = args.fullname or (users.servers(args.release) if args.release else users.fullname and users.servers(""))
-    chosen = _chosen(users, args.only)
+    chosen = _chosen(users, args.only, args.name)
     if ROUTES in chosen and not fullname:
         why = f"nats.replicas is {users.replicas}, and" if users.replicas > 1 else "--only says routes, and"
         raise WrongValues(
@@ -48,7 +48,7 @@ def credentials(args: argparse.Namespace) -> int:
         if key == ROUTES:
             files |= routes_file(fullname, users.replicas, _password())
         else:
-            files |= user_files(key, _password())
+            files |= user_files(users.files(key), _password())
     sys.stdout.write(secret(files, name=args.name, namespace=args.namespace))
     if sys.stdout.isatty():
         Log().warn(
@@ -77,19 +77,24 @@ def _check_names(args: argparse.Namespace) -> None:
         raise WrongValues(*problems)
 
 
-def _chosen(users: ChartUsers, only: list[str]) -> list[str]:
-    """Return whose passwords are printed: of all that wait for one, or of *only* some."""
+def _chosen(users: ChartUsers, only: list[str], name: str) -> list[str]:
+    """Return whose passwords are printed: of all that wait for one, or of *only* some; *name* is what the Secret is called."""
     waiting = [*users.waiting, *([ROUTES] if not users.routes_settled else [])]
     settled = {**users.settled, **({ROUTES: users.routes_settled} if users.routes_settled else {})}
+    own = [key for key in only if users.secrets.get(key) == name]
     problems = []
     for each in only:
-        if each in settled:
-            problems.append(f"--only is {each}, but {settled[each]} settles it: take that out of the values first")
-        elif each not in waiting:
+        if each in settled and each not in own:
+            problems.append(
+                f"--only is {each}, but {settled[each]} settles it: take that out of the values first"
+                + (f", or say --name {users.secrets[each]}" if each in users.secrets else "")
+            )
+        elif each not in (*waiting, *own, USERS):
             problems.append(f"--only is {each}, but there are {', '.join([*waiting, *settled])}")
     if problems:
         raise WrongValues(*problems)
-    chosen = [each for each in waiting if (each in only if only else each != ROUTES or users.needs_routes)]
+    said = {*only, *(users.waiting if USERS in only else ())}
+    chosen = [each for each in (*waiting, *own) if (each in said if only else each != ROUTES or users.needs_routes)]
     if not chosen:
         raise WrongValues(
             f"there is nothing to print: the values settle every user ({', '.join(settled.values())}). "

@@ -205,7 +205,7 @@ def _credentials(verbs: argparse._SubParsersAction[Parser]) -> None:
         action="append",
         default=[],
         metavar="ACCOUNT.USER",
-        help="only this user, such as APP.app, APP.provisioner or _SYS.sys, or only routes (repeatable)",
+        help="only this user, such as APP.app, APP.provisioner or _SYS.sys, only users, or only routes (repeatable)",
     )
 
 

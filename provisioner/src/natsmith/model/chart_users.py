@@ -1,6 +1,6 @@
 """Which users of the chart's values wait for a password, and what its servers are called.
 
-The chart says the same in templates/_users.tpl and templates/_names.tpl.
+The chart says the same in templates/_users.tpl, templates/_logins.tpl and templates/_names.tpl.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from natsmith.model.units import Ambiguous, Json, described
 
 CHART = "natsmith"
 ROUTES = "routes"
 """What ``--only`` calls the password between servers."""
+
+USERS = "users"
+"""What ``--only`` calls all the others; a user's key has a dot."""
 
 SYSTEM = "_SYS"
 """How the account ``$SYS`` is spelled in the keys of a Secret, where a dollar sign is not allowed."""
@@ -35,6 +39,12 @@ class ChartUsers:
     settled: Mapping[str, str] = field(default_factory=dict)
     """The others, each with the path of the setting that settles it."""
 
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """The Secrets of those who have one of their own."""
+
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """How often each one's credentials were renewed, and one more."""
+
     replicas: int = 1
     routes_settled: str = ""
     """The path of the setting that says where the routes are; empty, and they wait like a user."""
@@ -51,6 +61,11 @@ class ChartUsers:
     def needs_routes(self) -> bool:
         """Whether servers that speak to each other wait for their password."""
         return self.replicas > 1 and not self.routes_settled
+
+    def files(self, key: str) -> str:
+        """Return how the files of a user's newest login are called."""
+        generation = self.generations.get(key, 1)
+        return key if generation == 1 else f"{key}.{generation}"
 
     def servers(self, release: str) -> str:
         """Return what the servers of a release are called, before ``-0``."""
@@ -70,17 +85,31 @@ def chart_users(document: Json) -> ChartUsers:
             "nats.enabled is false, so the chart installs no server that could have users: "
             "set provisioner.connection.existingSecret to a Secret with connections.yaml"
         )
-    users = dict(reader.users(top, nats))
+    everybody = reader.generation(reader.map(top.get("credentials"), "credentials"), "credentials")
+    users: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    generations: dict[str, int] = {}
+    for key, where, settings in reader.users(top, nats):
+        users[key] = next((f"{where}.{way}" for way in WAYS_IN if settings.get(way)), "")
+        if users[key].endswith(".existingSecret"):
+            secrets[key] = reader.text(settings["existingSecret"], users[key])
+        generations[key] = everybody + reader.generation(settings, where) - 1
     routes = reader.map(nats.get("cluster"), "nats.cluster").get("existingSecret")
     return ChartUsers(
         waiting=tuple(key for key, settled in users.items() if not settled),
         settled={key: settled for key, settled in users.items() if settled},
+        secrets=secrets,
+        generations=generations,
         replicas=reader.replicas(nats.get("replicas", 1)),
         routes_settled="nats.cluster.existingSecret" if routes else "",
         name=reader.text(top.get("nameOverride"), "nameOverride")[:63].removesuffix("-") or CHART,
         fullname=reader.text(top.get("fullnameOverride"), "fullnameOverride"),
         problems=tuple(reader.problems),
     )
+
+
+_User: TypeAlias = tuple[str, str, Mapping[str, Json]]
+"""The key of its files, the path of its settings, and these."""
 
 
 @dataclass
@@ -112,8 +141,17 @@ class _Reader:
             return 1
         return given
 
-    def users(self, top: Mapping[str, Json], nats: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-        """Yield the key of each user's files, and what settles its credentials, or nothing."""
+    def generation(self, settings: Mapping[str, Json], where: str) -> int:
+        given = settings.get("generation")
+        if given is None:
+            return 1
+        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+            self.wrong(f"{where}.generation is {described(given)}, but must be a whole number, 1 or more")
+            return 1
+        return given
+
+    def users(self, top: Mapping[str, Json], nats: Mapping[str, Json]) -> Iterator[_User]:
+        """Yield each user."""
         system = self.map(nats.get("systemUser"), "nats.systemUser")
         yield from self.user(SYSTEM, system.get("name", "sys"), system, "nats.systemUser")
         accounts = self.map(top.get("accounts"), "accounts") or {"app": {"users": {"app": {}}}}
@@ -130,10 +168,10 @@ class _Reader:
             for name, given in self.map(parts.get("users"), f"{where}.users").items():
                 yield from self.user(account, name, given, f"{where}.users.{name}")
 
-    def user(self, account: str, name: Json, given: Json, where: str) -> Iterator[tuple[str, str]]:
+    def user(self, account: str, name: Json, given: Json, where: str) -> Iterator[_User]:
         settings = self.map(given, where)
         if self.legal(name, where, "user"):
-            yield f"{account}.{name}", next((f"{where}.{way}" for way in WAYS_IN if settings.get(way)), "")
+            yield f"{account}.{name}", where, settings
 
     def legal(self, name: Json, where: str, what: str) -> bool:
         if isinstance(name, Ambiguous) or not isinstance(name, str):

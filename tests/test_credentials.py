@@ -46,10 +46,10 @@ def run(tmp_path: Path, values: Any, *words: str) -> int:
 def test_every_user_gets_a_password_of_their_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = printed(capsys, tmp_path, {"accounts": {"APP": {"users": {"a": {}, "b": {"nkey": "U"}}}}})
 
-    users = ["_SYS.sys", "APP.provisioner", "APP.a"]
+    users = ["_SYS.sys", "_SYS.reloader", "APP.provisioner", "APP.a"]
     assert [f"{user}.{kind}" for user in users for kind in ("conf", "password")] == [*files]
     passwords = {files[f"{user}.password"] for user in users}
-    assert 3 == len(passwords)
+    assert 4 == len(passwords)
     assert all(re.fullmatch(r"[A-Za-z0-9]{32}", each) for each in passwords)
     assert f'password: "{files["APP.a.password"]}"\n' == files["APP.a.conf"]
 
@@ -93,7 +93,7 @@ def test_only_some_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 SETTLED = {
-    "nats": {"systemUser": {"nkey": "U"}},
+    "nats": {"systemUser": {"nkey": "U"}, "reloader": {"nkey": "U"}},
     "accounts": {"A": {"users": {"a": {"password": "x"}}, "provisioner": {"existingSecret": "s"}}},
 }
 
@@ -123,7 +123,7 @@ SETTLED = {
             SETTLED,
             NAME,
             "there is nothing to print: the values settle every user "
-            "(nats.systemUser.nkey, accounts.A.provisioner.existingSecret, accounts.A.users.a.password). "
+            "(nats.systemUser.nkey, nats.reloader.nkey, accounts.A.provisioner.existingSecret, accounts.A.users.a.password). "
             "Take nkey, password or existingSecret out where a password shall be made",
         ),
         (
@@ -134,7 +134,7 @@ SETTLED = {
         (
             {},
             (*NAME, "--only", "app.ap"),
-            "--only is app.ap, but there are _SYS.sys, app.provisioner, app.app, routes",
+            "--only is app.ap, but there are _SYS.sys, _SYS.reloader, app.provisioner, app.app, routes",
         ),
         (
             {},

@@ -12,8 +12,14 @@ import pytest
 from chart import NotRendered, Rendered
 from memory_cluster import Cluster, serving
 from releases import EVERY_HELM, NAMESPACE, NKEY, Values, laid, rendered
+from test_settings import conf
 
 RUNS = count(1)
+THEIRS = [
+    *(f"{user}.conf" for user in ("_SYS.sys", "_SYS.reloader", "app.provisioner", "app.app")),
+    *(f"{user}.password" for user in ("_SYS.reloader", "app.provisioner", "app.app")),
+]
+"""What somebody's Secret has for the default account."""
 
 
 def accounts(**users: Values) -> Values:
@@ -117,6 +123,26 @@ def test_a_generated_password_gives_way_to_a_plain_one(installed: Installed) -> 
 
 
 @EVERY_HELM
+def test_a_secret_that_changed_is_loaded_by_the_next_upgrade(installed: Installed) -> None:
+    """Whoever made it: the Job then waits for another configuration, and no pod is another one."""
+    values = {"credentials": {"existingSecret": "theirs"}, "nats": {"tls": {"existingSecret": "certificate"}}}
+    seen = []
+    for versions in (("1", "1"), ("1", "1"), ("2", "1"), ("2", "2")):
+        for name, version in zip(("theirs", "certificate"), versions, strict=True):
+            keys = [*THEIRS, "tls.crt", "tls.key", "ca.crt"]
+            metadata = {"name": name, "resourceVersion": version}
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict.fromkeys(keys, "")}
+            installed.cluster.put(NAMESPACE, f"{installed.release}-others", secret)
+        release = installed.upgraded(values)
+        seen.append((conf(release)["server_tags"], str(release.one("StatefulSet"))))
+    tags, pods = zip(*seen, strict=True)
+
+    assert tags[0] == tags[1]
+    assert 3 == len({str(each) for each in tags})
+    assert 1 == len(set(pods))
+
+
+@EVERY_HELM
 def test_routes_follow_the_servers_and_keep_their_password(installed: Installed) -> None:
     """From three servers to five: more routes, the same password, so that old and new servers trust each other."""
     before, after = (installed.upgraded({"nats": {"replicas": each}}).secret_files for each in (3, 5))
@@ -211,7 +237,8 @@ SECRETS: list[tuple[Values, str]] = [
     ({"credentials": {"existingSecret": "no"}}, "credentials.existingSecret is no, but namespace"),
     (
         {"credentials": {"existingSecret": "half"}},
-        "lacks _SYS.sys.conf, app.provisioner.conf, app.provisioner.password",
+        "lacks _SYS.sys.conf, _SYS.reloader.conf, app.provisioner.conf, app.provisioner.password, "
+        "_SYS.reloader.password, app.app.password: add them",
     ),
     ({"nats": {"tls": {"existingSecret": "no"}}}, "nats.tls.existingSecret is no, but namespace"),
     (

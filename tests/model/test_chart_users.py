@@ -12,7 +12,7 @@ from natsmith.model.units import Ambiguous
 
 
 def test_the_default_account_waits_whole() -> None:
-    assert ("_SYS.sys", "app.provisioner", "app.app") == chart_users({}).waiting
+    assert ("_SYS.sys", "_SYS.reloader", "app.provisioner", "app.app") == chart_users({}).waiting
 
 
 def test_who_says_anything_does_not_wait() -> None:
@@ -29,7 +29,7 @@ def test_who_says_anything_does_not_wait() -> None:
         }
     )
 
-    assert ("APP.a", "B.provisioner", "B.d") == users.waiting
+    assert ("_SYS.reloader", "APP.a", "B.provisioner", "B.d") == users.waiting
     assert {
         "_SYS.root": "nats.systemUser.nkey",
         "APP.provisioner": "accounts.APP.provisioner.existingSecret",

@@ -35,7 +35,7 @@ Only where somebody waits at a terminal (mode hook): with GitOps a Secret may co
 {{- range include "natsmith.users" . | fromJsonArray -}}
 {{- if eq .kind "existing" }}{{ $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.conf" .key)) }}{{ end -}}
 {{- end -}}
-{{- range $role := concat (list "provisioner" "monitor") (ternary (list "application") list .Values.tests.enabled) -}}
+{{- range $role := concat (list "provisioner" "monitor" "reloader") (ternary (list "application") list .Values.tests.enabled) -}}
 {{- range include "natsmith.reachable" (dict "root" $ "role" $role) | fromJsonArray -}}
 {{- if eq .kind "existing" -}}
 {{- $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.password" .key)) -}}

@@ -116,6 +116,8 @@ class _Reader:
         """Yield the key of each user's files, and what settles its credentials, or nothing."""
         system = self.map(nats.get("systemUser"), "nats.systemUser")
         yield from self.user(SYSTEM, system.get("name", "sys"), system, "nats.systemUser")
+        reloader = self.map(nats.get("reloader"), "nats.reloader")
+        yield from self.user(SYSTEM, "reloader", reloader, "nats.reloader")
         accounts = self.map(top.get("accounts"), "accounts") or {"app": {"users": {"app": {}}}}
         for account, body in accounts.items():
             where = f"accounts.{account}"

@@ -150,7 +150,7 @@ def test_tags_of_ones_own_stay(key: str, given: object, expected: list[str]) -> 
 def test_a_plain_password_is_tied_to_its_file() -> None:
     """Nats.conf includes a file whose name changes with it: who has one of the two cannot load it alone."""
     one, other = (rendered(laid(USERS, account(users={"u": {"password": each}}))) for each in ("p", "q"))
-    [first], [second] = ([key for key in each.secret_files if key.startswith("passwords-")] for each in (one, other))
+    [first], [second] = ([key for key in each.secret_files if key.startswith("plain-")] for each in (one, other))
 
     assert first != second
     assert first == conf(one)["include"]
@@ -180,6 +180,8 @@ def test_a_server_of_someone_else_is_asked_nothing() -> None:
         (nats(systemUser={"name": "reloader"}), "nats.systemUser.name is reloader", "under nats.reloader"),
         (nats(reloader={"nkey": NKEY}), "the Job cannot log in without its seed", "nats.reloader.seedSecret: {name"),
         (nats(reloader={"nkey": NKEY, "password": "p"}), "nats.reloader has password and nkey", "keep one"),
+        (merged(accounts={"$SYS": {"exports": []}}), "accounts.$SYS.exports is how the servers", "remove it"),
+        (merged(accounts={"_natsmith": {"imports": []}}), "accounts._natsmith.imports is how the servers", "remove it"),
         ({"accounts": {"A": {"users": {"reloader-SYS": {}}}}}, "reloader-SYS, which nats.reloader has", "unique"),
     ],
 )
@@ -193,7 +195,14 @@ def test_its_user_is_one_of_its_own(values: Values, why: str, cure: str, helm: P
 
 def test_everything_at_once_has_one_user_for_reloads() -> None:
     """It may ask and have servers reload, and hears only its answers."""
-    [found] = [each for each in conf(rendered(EVERYTHING))["accounts"]["$SYS"]["users"] if each["user"] != "sys"]
+    accounts = conf(rendered(EVERYTHING))["accounts"]
+    [found] = accounts["_natsmith"]["users"]
+    questions = [each["service"] for each in accounts["$SYS"]["exports"]]
 
     assert {"allow": ["$SYS.REQ.SERVER.PING", "$SYS.REQ.SERVER.*.RELOAD"]} == found["permissions"]["publish"]
     assert {"allow": ["_INBOX_natsmith.>"]} == found["permissions"]["subscribe"]
+    assert found["permissions"]["publish"]["allow"] == questions
+    assert [{"account": "$SYS", "subject": each} for each in questions] == [
+        each["service"] for each in accounts["_natsmith"]["imports"]
+    ]
+    assert {("_natsmith",)} == {tuple(each["accounts"]) for each in accounts["$SYS"]["exports"]}

@@ -25,7 +25,7 @@ def _started(pod: Manifest) -> tuple[str, int]:
 async def test_a_user_is_added_and_no_pod_restarts(release: MakeRelease, replicas: int) -> None:
     """Who is connected stays connected; the new user logs in when Helm returns. How long that took is printed."""
     dev = release()
-    sets = [f"nats.replicas={replicas}", "accounts.app.users.app.permissions=null", "toolbox.enabled=true"]
+    sets = [f"nats.replicas={replicas}", "accounts.app.users.app.nkey=", "toolbox.enabled=true"]
     dev.installed("dev.yaml", sets=sets, more=["--wait"])
     before = pods(dev)
     lost: list[str] = []

@@ -59,6 +59,21 @@ def installed(install: Install, tmp_path: Path, given: Mapping[str, Any], *more:
     return install(file, others=(secret(given), *more), version=version)
 
 
+async def formed(running: Installed, eventually: Eventually) -> None:
+    """Return when several servers know each other: until then there are too few for three replicas."""
+    client = await running.connect("sys")
+
+    async def known() -> bool:
+        answer = await client.request("$SYS.REQ.SERVER.PING.JSZ", b"{}", timeout=5)
+        meta = json.loads(answer.data)["data"].get("meta_cluster", {})
+        return len(running.servers) == 1 or (
+            bool(meta.get("leader")) and len(meta.get("replicas") or []) == len(running.servers) - 1
+        )
+
+    await eventually(known, within=20)
+    await client.close()
+
+
 def reloads(running: Installed) -> list[int]:
     """Return how often each server has reloaded, by its own log."""
     return [each.log.count("Reloaded server configuration") for each in running.servers]
@@ -98,10 +113,11 @@ class Watched:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 async def test_a_permission_a_user_and_an_account_change_while_clients_stay(
-    install: Install, tmp_path: Path, release: str, replicas: int
+    install: Install, tmp_path: Path, release: str, replicas: int, eventually: Eventually
 ) -> None:
     before = values(replicas)
     running = installed(install, tmp_path, before, version=release)
+    await formed(running, eventually)
     first = await running.job()
     assert 0 == first.code, first.text
     assert [0] * replicas == reloads(running), "an install has nothing to reload"

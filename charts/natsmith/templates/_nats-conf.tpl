@@ -75,7 +75,7 @@ domain: {{ . | quote }}
 
 {{- /* natsmith.conf.accounts — in: root; out: JSON of all accounts with their users; passwords are in files beside */ -}}
 {{- define "natsmith.conf.accounts" -}}
-{{- $conf := dict "$SYS" (dict "users" list) -}}
+{{- $conf := include "natsmith.conf.reloading" . | fromYaml -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $limits := dict -}}
 {{- with $body.jetstream -}}
@@ -100,10 +100,30 @@ domain: {{ . | quote }}
 {{- else if .given.permissions -}}
 {{- $_ := set $user "permissions" .given.permissions -}}
 {{- end -}}
-{{- $account := get $conf (eq .account "_SYS" | ternary "$SYS" .account) -}}
+{{- $account := get $conf (get (dict "system" "$SYS" "reloader" "_natsmith") .role | default .account) -}}
 {{- $_ := set $account "users" (append $account.users $user) -}}
 {{- end -}}
 {{- toRawJson $conf -}}
+{{- end -}}
+
+{{- /*
+natsmith.conf.reloading — in: root; out: YAML of the system account, and of the one from which its servers are asked to reload
+
+Rights alone would not keep the reloader from harm in the system account: whoever may ask there can have the answer sent to
+$JS.API.ACCOUNT.PURGE.<account>, which removes all that the account stores. An account that imports the two questions gets its
+answers in itself, where nobody listens: tests/live/test_reload_rights.py.
+*/ -}}
+{{- define "natsmith.conf.reloading" -}}
+$SYS:
+  users: []
+  exports:
+    - {service: $SYS.REQ.SERVER.PING, response_type: stream, accounts: [_natsmith]}
+    - {service: $SYS.REQ.SERVER.*.RELOAD, accounts: [_natsmith]}
+_natsmith:
+  users: []
+  imports:
+    - {service: {account: $SYS, subject: $SYS.REQ.SERVER.PING}}
+    - {service: {account: $SYS, subject: $SYS.REQ.SERVER.*.RELOAD}}
 {{- end -}}
 
 {{- /* natsmith.conf.cluster — in: root; out: YAML of how servers find and trust each other */ -}}

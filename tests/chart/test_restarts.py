@@ -51,7 +51,6 @@ LOADED: list[Values] = [
     {"registry": {"clean": {"enabled": True, "bucket": "b"}}},
     nats(systemUser={"name": "root"}),
     nats(systemUser={"password": "p"}),
-    nats(reloader={"password": "p"}),
     merged(accounts={"A": {"mappings": {"a": "b"}}}),
 ]
 """What servers load while they run."""
@@ -74,6 +73,8 @@ RESTARTS: list[Values] = [
     nats(resources={"limits": {"memory": "1Gi"}}),
     nats(podAnnotations={"x": "y"}),
     account(users={"new": {"existingSecret": "other"}}),
+    nats(reloader={"password": "p"}),
+    nats(reloader={"nkey": NKEY, "seedSecret": {"name": "seed"}}),
 ]
 """What they cannot, or what is not known to be safe."""
 
@@ -128,7 +129,7 @@ def test_the_job_waits_for_what_the_servers_say(helm: Path) -> None:
 
     assert [tag(release)] == conf(release)["server_tags"]
     assert "3" == said[said.index("--reload-servers") + 1]
-    assert "90" == said[said.index("--reload-within") + 1], "half of the 180 s that all attempts have"
+    assert "120" == said[said.index("--reload-within") + 1], "two thirds of the 180 s that all attempts have"
 
 
 @EVERY_HELM

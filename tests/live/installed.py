@@ -97,6 +97,8 @@ class Installed:
         self.rendered = rendered
         self.others = (*(each for each in self.others if each["metadata"]["name"] not in names), *others)
         for number, server in enumerate(self.servers):
+            if server.process and server.process.poll() is not None:
+                continue
             chart.mount(rendered, server.home, self.others)
             if len(self.servers) > 1:
                 self.join(number)

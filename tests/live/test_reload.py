@@ -363,3 +363,36 @@ async def test_a_server_that_is_missing_is_told(install: Install, tmp_path: Path
 
     assert 75 == done.code, done.text
     assert "2 of 3 servers answered (dev-natsmith-0, dev-natsmith-1)" in done.stderr
+
+
+async def test_a_server_that_is_down_is_not_waited_for_long(
+    install: Install, tmp_path: Path, newest: str, eventually: Eventually
+) -> None:
+    """It loads its files when it starts; the others have theirs loaded."""
+    running = installed(install, tmp_path, values(3), version=newest)
+    await formed(running, eventually)
+    running.servers[2].stop()
+    after = values(3, C={"users": {"c": {}}})
+    running.mounted(rendered(tmp_path, after), secret(after))
+
+    job = await running.job()
+
+    assert 0 == job.code, job.text
+    assert "warning: 2 of 3 servers answer: one that starts later loads its new files by itself" in job.stderr
+    assert [1, 1, 0] == reloads(running)
+
+
+async def test_reload_waits_for_a_tag(install: Install, tmp_path: Path, newest: str) -> None:
+    """Who has it already is not asked; one that needs a restart for it is told."""
+    running = installed(install, tmp_path, values(), version=newest)
+    arguments = job_of(running.rendered)["containers"][0]["args"]
+    tag = arguments[arguments.index("--reload-expect") + 1]
+
+    done = await reload(running, "--expect", tag)
+    assert "1 server of 1 has loaded the files that are there." == done.last
+    other = await reload(running, "--expect", "natsmith:000000000000-000000000000")
+    assert "restarts dev-natsmith-0: what changed needs a restart, which Kubernetes gives it" in other.stdout
+    assert [0] == reloads(running)
+    wrong = await reload(running, "--expect", "latest")
+    assert 2 == wrong.code
+    assert "--expect is 'latest', but must be a tag that the chart gave" in wrong.stderr

@@ -28,10 +28,12 @@
 {{- /*
 natsmith.conf.lasting — in: root; out: a word that changes with what a running server keeps until it restarts
 
-That is all but accounts, which a reload changes: users, permissions, limits. What a reload might change as well restarts too.
+That is all but accounts, which a reload changes: users, permissions, limits. What a reload might change as well restarts too,
+and so do other credentials of the reloader: with them nobody could ask servers that know the old ones.
 */ -}}
 {{- define "natsmith.conf.lasting" -}}
-{{- omit (include "natsmith.conf.made" . | fromJson) "accounts" | toRawJson | sha256sum | trunc 12 -}}
+{{- $given := pick .Values.nats.reloader "nkey" "existingSecret" | toRawJson -}}
+{{- list (omit (include "natsmith.conf.made" . | fromJson) "accounts" | toRawJson) $given (include "natsmith.plainDigest" (dict "root" . "role" "reloader")) | join "\n" | sha256sum | trunc 12 -}}
 {{- end -}}
 
 {{- /* natsmith.conf.tag — in: root; out: what a server calls a configuration: what lasts until it restarts, and all of it with the Secrets that it includes */ -}}

@@ -125,12 +125,12 @@ What the deadline leaves when a pod takes half a minute to start, and Kubernetes
 {{- /*
 natsmith.reloadFlags — in: root; out: JSON list of the flags by which the Job has the servers load what changed; none where someone else runs them
 
-Half of what all attempts may take: a file that changed reaches a pod within a minute or so, and who was too early for it has another attempt.
+Two thirds of what all attempts may take, 120 seconds: the kubelet brings a changed file within 60 to 90, and who was too early for it has another attempt.
 */ -}}
 {{- define "natsmith.reloadFlags" -}}
 {{- $flags := list -}}
 {{- if .Values.nats.enabled -}}
-{{- $flags = list "--reload" "/etc/natsmith/reloader.yaml" "--reload-expect" (include "natsmith.conf.tag" .) "--reload-servers" (toString .Values.nats.replicas) "--reload-within" (div (include "natsmith.attemptsSeconds" . | int | max 2) 2 | toString) -}}
+{{- $flags = list "--reload" "/etc/natsmith/reloader.yaml" "--reload-expect" (include "natsmith.conf.tag" .) "--reload-servers" (toString .Values.nats.replicas) "--reload-within" (div (mul 2 (include "natsmith.attemptsSeconds" . | int | max 2)) 3 | toString) -}}
 {{- end -}}
 {{- toRawJson $flags -}}
 {{- end -}}

@@ -27,7 +27,7 @@ natsmith.plainFile — in: root; out: the name of a file beside the plain passwo
 nats.conf includes it, so a server that has one of the two already and not yet the other refuses to load them, and is asked again.
 */ -}}
 {{- define "natsmith.plainFile" -}}
-{{- with include "natsmith.plainDigest" . }}{{ printf "plain-%s.conf" . }}{{ end -}}
+{{- with include "natsmith.plainDigest" (dict "root" .) }}{{ printf "plain-%s.conf" . }}{{ end -}}
 {{- end -}}
 
 {{- /* natsmith.clientSecrets — in: dict root, roles, account; out: YAML list of the projected sources with what users of these roles log in with */ -}}

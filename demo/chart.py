@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -95,7 +96,7 @@ def passwords(rendered: Rendered) -> dict[str, Any]:
         newest, *before = (text for _, text in sorted(generations.items(), reverse=True))
         given = {"password": newest, **({"previousPassword": before[0]} if before else {})}
         if account == "_SYS":
-            values["nats"] = {"systemUser": given}
+            values.setdefault("nats", {})["reloader" if user == "reloader" else "systemUser"] = given
             continue
         said = values["accounts"].setdefault(account, {"users": {}})
         if user == "provisioner" or (user == "monitor" and has_monitor(rendered)):
@@ -150,21 +151,8 @@ def _data(manifest: Manifest) -> dict[str, bytes]:
     return {key: value.encode() for key, value in manifest["data"].items()}
 
 
-def server(
-    rendered: Rendered,
-    home: Path,
-    *,
-    others: Iterable[Manifest] = (),
-    binary: Path | None = None,
-    ports: tuple[int, int] = (ANY_PORT, ANY_PORT),
-    flags: Sequence[str] = (),
-) -> Embedded:
-    """Return the release's nats-server, not yet started, with its files and data below *home*.
-
-    Only what a pod has for itself is another: where its directories are, its name, and the *ports* for clients and monitoring.
-    """
-    if not rendered.all("StatefulSet"):
-        raise NotHere("the release has no server of its own (nats.enabled is false)")
+def mount(rendered: Rendered, home: Path, others: Iterable[Manifest] = ()) -> Path:
+    """Write what the release's nats-server reads below *home*, and return the path of its nats.conf."""
     pod = rendered.one("StatefulSet")["spec"]["template"]["spec"]
     lay_out(rendered, pod, home, others)
     config = home / "etc/nats/nats.conf"
@@ -172,18 +160,42 @@ def server(
     for mount in pod["containers"][0]["volumeMounts"]:
         text = text.replace(f'"{mount["mountPath"]}/', f'"{home}{mount["mountPath"]}/')
     config.write_text(text)
-    monitor = ("-ms" if '"https_port"' in text else "-m", str(ports[1]))
-    name = f"{rendered.one('StatefulSet')['metadata']['name']}-0"
-    return Embedded(binary or binary_here(), home, config, (*monitor, "--name", name, *flags), ports[0])
+    return config
+
+
+def server(
+    rendered: Rendered,
+    home: Path,
+    *,
+    others: Iterable[Manifest] = (),
+    binary: Path | None = None,
+    ports: tuple[int, int] = (ANY_PORT, ANY_PORT),
+    number: int = 0,
+) -> Embedded:
+    """Return the release's nats-server, not yet started, with its files and data below *home*.
+
+    Only what a pod has for itself is another: where its directories are, and the *ports* for clients and monitoring.
+    *number* is which of several it is.
+    """
+    if not rendered.all("StatefulSet"):
+        raise NotHere("the release has no server of its own (nats.enabled is false)")
+    config = mount(rendered, home, others)
+    monitor = ("-ms" if '"https_port"' in config.read_text() else "-m", str(ports[1]))
+    name = f"{rendered.one('StatefulSet')['metadata']['name']}-{number}"
+    # As the pod's environment has it: in quotes.
+    environment = {"SERVER_NAME": json.dumps(name)}
+    return Embedded(binary or binary_here(), home, config, monitor, ports[0], environment=environment)
 
 
 def provisioner(rendered: Rendered, home: Path, url: str, others: Iterable[Manifest] = ()) -> Path:
     """Write what natsmith's pods see below *home*, with the server's address in place of the Service's; return where."""
     lay_out(rendered, rendered.one("Pod", "-test")["spec"], home, others)
+    for job in rendered.all("Job"):
+        lay_out(rendered, job["spec"]["template"]["spec"], home, others)
     if has_monitor(rendered):
         lay_out(rendered, rendered.one("Deployment", "-monitor")["spec"]["template"]["spec"], home, others)
     directory = home / "etc/natsmith"
-    for file in ("connections.yaml", "applications.yaml", "monitor.yaml"):
+    for file in ("connections.yaml", "reloader.yaml", "applications.yaml", "monitor.yaml"):
         if (directory / file).exists():
             text = (directory / file).read_text()
             given = yaml.safe_load(text)

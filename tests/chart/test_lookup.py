@@ -12,8 +12,14 @@ import pytest
 from chart import NotRendered, Rendered
 from memory_cluster import Cluster, serving
 from releases import EVERY_HELM, NAMESPACE, NKEY, Values, laid, rendered
+from test_settings import conf
 
 RUNS = count(1)
+THEIRS = [
+    *(f"{user}.conf" for user in ("_SYS.sys", "_SYS.reloader", "app.provisioner", "app.app")),
+    *(f"{user}.password" for user in ("_SYS.reloader", "app.provisioner", "app.app")),
+]
+"""What somebody's Secret has for the default account."""
 
 
 def accounts(**users: Values) -> Values:
@@ -243,11 +249,31 @@ def test_a_forgotten_generation_is_refused_after_an_uninstall_too(installed: Ins
 
 
 @EVERY_HELM
-def test_a_generation_can_be_skipped_without_an_overlap(installed: Installed) -> None:
-    """Its clients are disconnected whatever comes next; NOTES say so."""
+def test_a_generation_cannot_be_skipped(installed: Installed) -> None:
+    """Who asks for the reload logs in with the one before, which would be one that servers do not know."""
     installed.upgraded(renewed(1))
 
-    assert "u.5" == of(installed.upgraded(renewed(5)))["newest.user"]
+    assert "nats.reloader is at generation 5 with an overlap, so 4 would work too" in installed.refused(renewed(5))
+
+
+@EVERY_HELM
+def test_a_secret_that_changed_is_loaded_by_the_next_upgrade(installed: Installed) -> None:
+    """Whoever made it: the Job then waits for another configuration, and no pod is another one."""
+    values = {"credentials": {"existingSecret": "theirs"}, "nats": {"tls": {"existingSecret": "certificate"}}}
+    seen = []
+    for versions in (("1", "1"), ("1", "1"), ("2", "1"), ("2", "2")):
+        for name, version in zip(("theirs", "certificate"), versions, strict=True):
+            keys = [*THEIRS, "tls.crt", "tls.key", "ca.crt"]
+            metadata = {"name": name, "resourceVersion": version}
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict.fromkeys(keys, "")}
+            installed.cluster.put(NAMESPACE, f"{installed.release}-others", secret)
+        release = installed.upgraded(values)
+        seen.append((conf(release)["server_tags"], str(release.one("StatefulSet"))))
+    tags, pods = zip(*seen, strict=True)
+
+    assert tags[0] == tags[1]
+    assert 3 == len({str(each) for each in tags})
+    assert 1 == len(set(pods))
 
 
 @EVERY_HELM
@@ -346,15 +372,16 @@ AGAIN: Values = {"credentials": {"existingSecret": "half", "generation": 2, "ove
 SECRETS: list[tuple[Values, str]] = [
     (
         AGAIN,
-        "app.provisioner.2.conf, app.provisioner.conf, app.app.2.conf, app.provisioner.password, app.app.password: "
+        "app.provisioner.2.conf, app.provisioner.conf, app.app.2.conf, app.provisioner.password, _SYS.reloader.password, app.app.password: "
         "add them there, or name "
-        "another Secret. They come from `natsmith credentials -f VALUES --name half --only _SYS.sys --only app.provisioner "
+        "another Secret. They come from `natsmith credentials -f VALUES --name half --only _SYS.sys --only _SYS.reloader --only app.provisioner "
         "--only app.app`: docs/credentials.md. Where nobody uses what was before, set overlap to false",
     ),
     ({"credentials": {"existingSecret": "no"}}, "credentials.existingSecret is no, but namespace"),
     (
         {"credentials": {"existingSecret": "half"}},
-        "lacks _SYS.sys.conf, app.provisioner.conf, app.provisioner.password",
+        "lacks _SYS.sys.conf, _SYS.reloader.conf, app.provisioner.conf, app.provisioner.password, "
+        "_SYS.reloader.password, app.app.password: add them",
     ),
     ({"nats": {"tls": {"existingSecret": "no"}}}, "nats.tls.existingSecret is no, but namespace"),
     (

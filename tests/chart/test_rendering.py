@@ -7,21 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chart import CHART, KUBERNETES, Rendered, helms
-from releases import EVERY_HELM, EVERY_SHAPE, FILES, SHAPES, Values, rendered, shaped, without_passwords
-
-CHECKSUM = "checksum/passwords"
-
-
-def plain(password: str) -> Values:
-    """Return values with one plain password."""
-    return {"accounts": {"A": {"users": {"u": {"password": password}}}}}
-
-
-def checksums(release: Rendered) -> dict[str, str]:
-    """Return the annotations of the server's pods."""
-    found: dict[str, str] = release.one("StatefulSet")["spec"]["template"]["metadata"]["annotations"]
-    return found
+from chart import CHART, KUBERNETES, helms
+from releases import EVERY_HELM, EVERY_SHAPE, FILES, SHAPES, shaped, without_passwords
 
 
 @EVERY_HELM
@@ -64,32 +51,6 @@ def test_only_one_secret_is_ever_made() -> None:
     made = {each["metadata"]["name"] for shape in SHAPES for each in shaped(shape).all("Secret")}
 
     assert {"dev-natsmith-credentials"} == made
-
-
-@EVERY_HELM
-def test_the_checksum_of_plain_passwords_stays(helm: Path) -> None:
-    """A second run does not restart a server that has a plain password."""
-    assert checksums(rendered(plain("p"), helm=helm)) == checksums(rendered(plain("p"), helm=helm, again=1))
-
-
-@EVERY_HELM
-def test_the_checksum_of_plain_passwords_follows_them(helm: Path) -> None:
-    """Another plain password restarts the server, and nothing but its checksum tells it."""
-    one, other = (checksums(rendered(plain(password), helm=helm)) for password in ("p", "q"))
-
-    assert {CHECKSUM} == {key for key in one if one[key] != other[key]}
-
-
-def test_generated_passwords_have_no_checksum() -> None:
-    """What is generated differs at each rendering, so that it must not restart the server."""
-    assert CHECKSUM not in checksums(rendered())
-
-
-def test_another_configuration_restarts_the_server() -> None:
-    """The checksum of nats.conf follows it."""
-    other = rendered({"nats": {"config": {"merge": {"max_payload": 2097152}}}})
-
-    assert checksums(rendered())["checksum/config"] != checksums(other)["checksum/config"]
 
 
 @EVERY_HELM

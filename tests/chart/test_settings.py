@@ -23,7 +23,7 @@ def nats(**settings: Any) -> Values:
 
 def conf(release: Rendered) -> dict[str, Any]:
     """Return nats.conf as data; what it includes stands under `include`, by nothing else's name."""
-    text = release.one("ConfigMap", "-config")["data"]["nats.conf"]
+    text = release.one("ConfigMap", "-config")["data"]["nats.conf"].replace("$SERVER_NAME,", '"$SERVER_NAME",')
     found: dict[str, Any] = json.loads(re.sub(r'include ("[^"]*")', r'"include": \1', text))
     return found
 
@@ -38,7 +38,12 @@ def sources(spec: Manifest, volume: str) -> dict[str, list[str]]:
     """Return which keys of which Secrets a projected volume of a pod holds."""
     [found] = [each["projected"]["sources"] for each in spec["volumes"] if each["name"] == volume]
     secrets = [each["secret"] for each in found if "secret" in each]
-    return {each["name"]: [item["key"] for item in each.get("items", ())] for each in secrets}
+    return {each["name"]: sorted(item["key"] for item in each.get("items", ())) for each in secrets}
+
+
+def with_reloader(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return *found* with what only the Job and the toolbox have: the password of who asks servers to reload."""
+    return {name: sorted([*keys, "_SYS.reloader.password"]) for name, keys in found.items()}
 
 
 @EVERY_HELM

@@ -150,14 +150,12 @@ def test_a_secret_says_how_to_reach_a_server_of_someone_else(helm: Path) -> None
 
 
 @EVERY_HELM
-def test_a_secret_of_all_users_is_mounted_in_halves(helm: Path) -> None:
-    """The server gets what it includes and the Job what it logs in with; nothing is generated."""
+def test_a_secret_of_all_users_is_mounted_for_the_server_and_in_part_for_the_job(helm: Path) -> None:
+    """The server gets all of it, so that one more user is no other pod; the Job what it logs in with; nothing is generated."""
     release = rendered({"credentials": {"existingSecret": "users"}, **nats(replicas=3)}, helm=helm)
 
-    assert {"users": ["_SYS.sys.conf", "app.provisioner.conf", "app.app.conf", "routes.conf"]} == sources(
-        pod(release), "config"
-    )
-    assert {"users": ["app.provisioner.password"]} == sources(job(release), "natsmith")
+    assert {"users": []} == sources(pod(release), "config")
+    assert {"users": ["_SYS.reloader.password", "app.provisioner.password"]} == sources(job(release), "natsmith")
     assert [] == release.all("Secret")
 
 
@@ -168,7 +166,7 @@ def test_the_secret_of_one_user_is_mounted_for_it(helm: Path) -> None:
     values = {"credentials": {"existingSecret": "all"}, "accounts": {"A": {"users": users}}}
     found = sources(pod(rendered(values, helm=helm)), "config")
 
-    assert {"one": ["A.u.conf"], "all": ["_SYS.sys.conf", "A.provisioner.conf", "A.v.conf"]} == found
+    assert {"one": [], "all": []} == found
 
 
 @EVERY_HELM
@@ -179,9 +177,11 @@ def test_an_nkey_is_in_the_configuration_and_its_seed_in_the_job(helm: Path) -> 
     release = rendered({"accounts": {"A": account}}, helm=helm)
 
     assert [ANOTHER, NKEY] == [each.get("nkey") for each in conf(release)["accounts"]["A"]["users"]]
-    assert {"seeds": ["a.nk"]} == sources(job(release), "natsmith")
+    own = {"dev-natsmith-credentials": ["_SYS.reloader.password"]}
+    assert {"seeds": ["a.nk"], **own} == sources(job(release), "natsmith")
     assert connections(release)["accounts"]["A"]["nkey"] == "A.provisioner.nk"
-    assert {"_SYS.sys.conf", "_SYS.sys.password"} == release.secret_files.keys()
+    users = ("_SYS.sys", "_SYS.reloader")
+    assert {f"{user}.{kind}" for user in users for kind in ("conf", "password")} == release.secret_files.keys()
 
 
 @EVERY_HELM

@@ -48,7 +48,8 @@ async def test_a_secret_that_is_not_there_is_refused_at_once(release: MakeReleas
     assert 0 != ran.code
     assert where in ran.text
     assert (
-        "create it first, with _SYS.sys.conf, app.provisioner.conf, app.app.conf, app.provisioner.password" in ran.text
+        "create it first, with _SYS.sys.conf, _SYS.reloader.conf, app.provisioner.conf, app.app.conf, "
+        "app.provisioner.password, _SYS.reloader.password" in ran.text
     )
     assert [] == dev.namespace.all("pods")
     healed(dev)
@@ -66,7 +67,7 @@ async def test_a_secret_that_is_not_there_is_refused_at_once(release: MakeReleas
 async def test_a_secret_that_lacks_a_key_is_refused_at_once(release: MakeRelease) -> None:
     """The terminal says which Secret and which key; with the key in it the same command passes."""
     dev = release()
-    words = {"_SYS.sys.conf": "s", "app.provisioner.conf": "p", "app.app.conf": "a"}
+    words = {"_SYS.sys.conf": "s", "_SYS.reloader.conf": "r", "app.provisioner.conf": "p", "app.app.conf": "a"}
     files = {key: f'password: "secret-{word}"\n' for key, word in words.items()}
     dev.namespace.apply(secret("users", **files))
     using = [*SHORT, "credentials.existingSecret=users"]
@@ -75,11 +76,14 @@ async def test_a_secret_that_lacks_a_key_is_refused_at_once(release: MakeRelease
 
     assert 0 != ran.code
     assert f"credentials.existingSecret is users, but that Secret in namespace {dev.namespace.name} lacks" in ran.text
-    assert "lacks app.provisioner.password, app.app.password: add them there, or name another Secret" in ran.text
-
-    dev.namespace.apply(
-        secret("users", **files, **{"app.provisioner.password": "secret-p", "app.app.password": "secret-a"})
+    assert (
+        "lacks app.provisioner.password, _SYS.reloader.password, app.app.password: add them there, or name another Secret"
+        in ran.text
     )
+
+    passwords = {"app.provisioner.password": "p", "app.app.password": "a", "_SYS.reloader.password": "r"}
+    files |= {key: f"secret-{word}" for key, word in passwords.items()}
+    dev.namespace.apply(secret("users", **files))
     healed(dev, "credentials.existingSecret=users")
 
 

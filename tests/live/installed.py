@@ -88,6 +88,26 @@ class Installed:
         found: dict[str, list[str]] = json.loads(told)
         return found
 
+    def mounted(self, rendered: Rendered, *others: Manifest) -> None:
+        """Give the servers the files of another rendering, as the kubelet does after an upgrade; nothing restarts.
+
+        *others* take the place of Secrets of the same name.
+        """
+        names = {each["metadata"]["name"] for each in others}
+        self.rendered = rendered
+        self.others = (*(each for each in self.others if each["metadata"]["name"] not in names), *others)
+        for number, server in enumerate(self.servers):
+            if server.process and server.process.poll() is not None:
+                continue
+            chart.mount(rendered, server.home, self.others)
+            if len(self.servers) > 1:
+                self.join(number)
+
+    def join(self, number: int) -> None:
+        """Have one of several servers know those that were started before it."""
+        name = self.rendered.one("StatefulSet")["metadata"]["name"]
+        _join(self.servers[number], name, [self.listens(each)["cluster"][0] for each in range(number)])
+
     async def connect(self, login: str, password: str | None = None, **more: Any) -> nats.aio.client.Client:
         """Connect as a user, with its own password unless another is given; one attempt."""
         options = {"tls": ssl.create_default_context(cadata=self.ca), **more} if self.ca else more
@@ -156,7 +176,7 @@ async def _ignore(error: Exception) -> None:
 
 
 def _user(account: str, body: dict[str, Any], files: dict[str, str]) -> User:
-    key = body.get("$include", "").removeprefix("users/").removesuffix(".conf")
+    key = body.get("$include", "").removesuffix(".conf")
     return User(
         account=account,
         key=key,
@@ -169,7 +189,7 @@ def _user(account: str, body: dict[str, Any], files: dict[str, str]) -> User:
 
 def data(rendered: Rendered) -> dict[str, Any]:
     """Return the release's nats.conf as data: an ``include`` becomes the value of ``$include``."""
-    text = rendered.one("ConfigMap", "-config")["data"]["nats.conf"]
+    text = rendered.one("ConfigMap", "-config")["data"]["nats.conf"].replace("$SERVER_NAME,", '"$SERVER_NAME",')
     found: dict[str, Any] = json.loads(re.sub(r'include ("[^"]*")', r'"$include": \1', text))
     return found
 
@@ -181,16 +201,14 @@ def installed(
     """Run the servers of a release below *home*; *others* are Secrets that are not of the release."""
     result = Installed(rendered, home, tuple(others))
     several = rendered.one("StatefulSet")["spec"]["replicas"]
-    name = rendered.one("StatefulSet")["metadata"]["name"]
     try:
         for number in range(several):
             place = home / f"server-{number}"
             place.mkdir()
-            flags = ("--name", f"{name}-{number}")
-            server = chart.server(rendered, place, others=others, binary=binary, flags=flags)
-            if several > 1:
-                _join(server, name, [result.listens(each)["cluster"][0] for each in range(number)])
+            server = chart.server(rendered, place, others=others, binary=binary, number=number)
             result.servers.append(server)
+            if several > 1:
+                result.join(number)
             server.start()
         yield result
     finally:
@@ -203,7 +221,7 @@ def _join(server: Embedded, name: str, known: list[str]) -> None:
     text = server.config.read_text()
     assert text.count('"port": 6222') == 1
     server.config.write_text(text.replace('"port": 6222', '"host": "127.0.0.1", "port": -1'))
-    file = server.config.parent / "users/routes.conf"
+    file = server.config.parent / "routes.conf"
     ports = {number: address.rpartition(":")[2] for number, address in enumerate(known)}
     dialled, count = re.subn(
         rf"@{name}-(\d+)\.{name}-headless:6222",

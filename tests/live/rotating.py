@@ -11,7 +11,6 @@ from typing import Any
 import nats.aio.client
 import nats.errors
 
-import chart
 from chart import Manifest, Rendered
 from installed import Installed, connected
 from memory_cluster import Cluster
@@ -34,18 +33,8 @@ def upgraded(cluster: Cluster, values: Values) -> Rendered:
 
 async def reloaded(running: Installed, now: Rendered, others: Sequence[Manifest] = ()) -> None:
     """Give the running servers the files of *now*, and return when each has loaded them."""
-    running.rendered, running.others = now, tuple(others)
+    running.mounted(now, *others)
     for server in running.servers:
-        # Where the others listen stays, whatever the pods are called; and so does the name, which a reload takes from the file.
-        routes = {file: file.read_text() for file in server.config.parent.rglob("routes.conf")}
-        chart.server(now, server.home, others=others, binary=server.binary)
-        for file, text in routes.items():
-            file.write_text(text)
-        text = server.config.read_text().replace('"port": 6222', '"host": "127.0.0.1", "port": -1')
-        if '"server_name"' not in text:
-            name = server.flags[-1]
-            text = text.replace("{", f'{{"server_name": "{name}",', 1)
-        server.config.write_text(text)
         before = server.log.count(LOADED)
         server.signal(signal.SIGHUP)
 

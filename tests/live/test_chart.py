@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -57,7 +58,9 @@ def test_every_server_version_takes_the_configuration(
     rendered = chart.render([values])
     server = chart.server(rendered, tmp_path, others=others)
 
-    done = subprocess.run([binary(release), "-t", "-c", server.config], capture_output=True, text=True, check=False)
+    command = [str(binary(release)), "-t", "-c", str(server.config)]
+    environment = {**os.environ, **server.environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert "is valid" in done.stderr
     assert "warn" not in done.stderr.lower()
     assert 0 == done.returncode

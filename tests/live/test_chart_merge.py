@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import socket
@@ -74,7 +75,9 @@ def test_every_server_version_takes_every_example(release: str, place: int, tmp_
     others = [certificate(tmp_path / "certificate", name="dev-tls")]
     server = chart.server(chart.render([file]), tmp_path, others=others)
 
-    done = subprocess.run([binary(release), "-t", "-c", server.config], capture_output=True, text=True, check=False)
+    command = [str(binary(release)), "-t", "-c", str(server.config)]
+    environment = {**os.environ, **server.environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert "is valid" in done.stderr, done.stderr
     assert 0 == done.returncode
 

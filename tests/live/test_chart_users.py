@@ -190,7 +190,7 @@ def key() -> tuple[str, str]:
 
 async def test_users_with_nkeys_need_no_password_anywhere(install: Install, tmp_path: Path) -> None:
     """The values hold public keys; the provisioner and helm test find the seeds in Secrets of somebody else's."""
-    keys = {name: key() for name in ("sys", "provisioner", "app")}
+    keys = {name: key() for name in ("sys", "reloader", "provisioner", "app")}
     seeds = [
         {"kind": "Secret", "metadata": {"name": f"{name}-seed"}, "stringData": {f"{name}.seed": seed, "seed": seed}}
         for name, (_, seed) in keys.items()
@@ -200,7 +200,10 @@ async def test_users_with_nkeys_need_no_password_anywhere(install: Install, tmp_
         "provisioner": {"nkey": keys["provisioner"][0], "seedSecret": {"name": "provisioner-seed"}},
     }
     values = {
-        "nats": {"systemUser": {"nkey": keys["sys"][0]}},
+        "nats": {
+            "systemUser": {"nkey": keys["sys"][0]},
+            "reloader": {"nkey": keys["reloader"][0], "seedSecret": {"name": "reloader-seed"}},
+        },
         "accounts": {"APP": account},
         "buckets": {"sessions": {"ttlSeconds": 300}},
     }

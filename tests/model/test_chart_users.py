@@ -12,7 +12,7 @@ from natsmith.model.units import Ambiguous
 
 
 def test_the_default_account_waits_whole() -> None:
-    assert ("_SYS.sys", "app.provisioner", "app.app") == chart_users({}).waiting
+    assert ("_SYS.sys", "_SYS.reloader", "app.provisioner", "app.app") == chart_users({}).waiting
 
 
 def test_who_says_anything_does_not_wait() -> None:
@@ -29,7 +29,7 @@ def test_who_says_anything_does_not_wait() -> None:
         }
     )
 
-    assert ("APP.a", "B.provisioner", "B.d") == users.waiting
+    assert ("_SYS.reloader", "APP.a", "B.provisioner", "B.d") == users.waiting
     assert {
         "_SYS.root": "nats.systemUser.nkey",
         "APP.provisioner": "accounts.APP.provisioner.existingSecret",
@@ -48,7 +48,9 @@ def test_a_generation_is_what_all_and_the_user_say_together() -> None:
         }
     )
 
-    assert ["_SYS.sys.2", "A.provisioner.2", "A.u.4", "A.v.2"] == [users.files(key) for key in users.waiting]
+    assert ["_SYS.sys.2", "_SYS.reloader.2", "A.provisioner.2", "A.u.4", "A.v.2"] == [
+        users.files(key) for key in users.waiting
+    ]
     assert "app.app" == chart_users({}).files("app.app")
 
 

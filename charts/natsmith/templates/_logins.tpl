@@ -22,7 +22,10 @@ overlap begins, and know the newest when it ends.
 {{- else -}}
 {{- $newest := add (int $.root.Values.credentials.generation) (int (.given.generation | default 1)) -1 | int -}}
 {{- $overlap := kindIs "bool" .given.overlap | ternary .given.overlap $.root.Values.credentials.overlap -}}
-{{- $both := and $overlap (gt $newest 1) -}}
+{{- /* Who asks for the reload logs in before the servers know another generation: always with the one before. */ -}}
+{{- $reloader := eq .role "reloader" -}}
+{{- if and $reloader (eq .kind "password") }}{{ $newest = 1 }}{{ end -}}
+{{- $both := and (or $overlap $reloader) (gt $newest 1) -}}
 {{- range ternary (list $newest (sub $newest 1)) (list $newest) $both -}}
 {{- $is := eq (int .) $newest -}}
 {{- $suffix := ternary "" (printf ".%d" (int .)) (eq (int .) 1) -}}

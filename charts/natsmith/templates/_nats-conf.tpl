@@ -1,5 +1,17 @@
 {{- /* natsmith.conf — in: root; out: nats.conf. It is data up to the last line, so that nobody has to quote anything. */ -}}
 {{- define "natsmith.conf" -}}
+{{- $conf := include "natsmith.conf.made" . | fromJson -}}
+{{- /* The Job asks for the tag: it says what a server has loaded. Tags of config.merge stay. */}}
+{{- $key := "server_tags" -}}
+{{- range keys $conf }}{{ if eq (lower .) "server_tags" }}{{ $key = . }}{{ end }}{{ end -}}
+{{- $tags := get $conf $key | default list -}}
+{{- $_ := set $conf $key (append (kindIs "slice" $tags | ternary $tags (list $tags)) (include "natsmith.conf.tag" .)) -}}
+{{- with include "natsmith.plainFile" . }}{{ $_ := set $conf "$include" . }}{{ end -}}
+{{- include "natsmith.conf.text" $conf -}}
+{{- end -}}
+
+{{- /* natsmith.conf.made — in: root; out: JSON of nats.conf but for what tells it from another */ -}}
+{{- define "natsmith.conf.made" -}}
 {{- $conf := include "natsmith.conf.server" . | fromYaml -}}
 {{- $_ := set $conf "jetstream" (include "natsmith.conf.jetstream" . | fromYaml) -}}
 {{- $_ := set $conf "accounts" (include "natsmith.conf.accounts" . | fromJson) -}}
@@ -10,12 +22,30 @@
 {{- $_ := set $conf "tls" (include "natsmith.conf.tls" (dict "verify" .Values.nats.tls.verifyClients) | fromYaml) -}}
 {{- end -}}
 {{- include "natsmith.conf.lay" (dict "under" $conf "over" .Values.nats.config.merge) -}}
-{{- include "natsmith.conf.text" $conf -}}
+{{- toRawJson $conf -}}
 {{- end -}}
 
-{{- /* natsmith.conf.server — in: root; out: YAML of what concerns the whole server; its name is an argument, the pod's name */ -}}
+{{- /*
+natsmith.conf.lasting — in: root; out: a word that changes with what a running server keeps until it restarts
+
+That is all but accounts, which a reload changes: users, permissions, limits. What a reload might change as well restarts too,
+and so do other credentials of the reloader: with them nobody could ask servers that know the old ones.
+*/ -}}
+{{- define "natsmith.conf.lasting" -}}
+{{- $given := pick .Values.nats.reloader "nkey" "existingSecret" | toRawJson -}}
+{{- list (omit (include "natsmith.conf.made" . | fromJson) "accounts" | toRawJson) $given (include "natsmith.plainDigest" (dict "root" . "role" "reloader")) | join "\n" | sha256sum | trunc 12 -}}
+{{- end -}}
+
+{{- /* natsmith.conf.tag — in: root; out: what a server calls a configuration: what lasts until it restarts, and all of it with the Secrets that it includes */ -}}
+{{- define "natsmith.conf.tag" -}}
+{{- $all := list (include "natsmith.conf.made" .) (include "natsmith.plainFile" .) (include "natsmith.foreignVersions" .) | join "\n" | sha256sum | trunc 12 -}}
+{{- printf "natsmith:%s-%s" (include "natsmith.conf.lasting" .) $all -}}
+{{- end -}}
+
+{{- /* natsmith.conf.server — in: root; out: YAML of what concerns the whole server; its name is the pod's, from the environment */ -}}
 {{- define "natsmith.conf.server" -}}
 port: 4222
+server_name: $SERVER_NAME
 {{ ternary "https_port" "http_port" (and .Values.nats.tls.monitoring (include "natsmith.tlsSecret" . | empty | not)) }}: 8222
 pid_file: /var/run/nats/nats.pid
 system_account: $SYS
@@ -47,7 +77,7 @@ domain: {{ . | quote }}
 
 {{- /* natsmith.conf.accounts — in: root; out: JSON of all accounts with their users; passwords are in files beside */ -}}
 {{- define "natsmith.conf.accounts" -}}
-{{- $conf := dict "$SYS" (dict "users" list) -}}
+{{- $conf := include "natsmith.conf.reloading" . | fromYaml -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $limits := dict -}}
 {{- with $body.jetstream -}}
@@ -61,19 +91,41 @@ domain: {{ . | quote }}
 {{- range include "natsmith.users" . | fromJsonArray -}}
 {{- $user := dict "nkey" .nkey -}}
 {{- if ne .kind "nkey" -}}
-{{- $user = dict "user" .login "$include" (printf "users/%s.conf" .key) -}}
+{{- $user = dict "user" .login "$include" (printf "%s.conf" .key) -}}
 {{- end -}}
 {{- if eq .role "provisioner" -}}
 {{- $_ := set $user "permissions" (include "natsmith.provisionerRights" (dict "root" $ "account" .account) | fromYaml) -}}
+{{- else if eq .role "reloader" -}}
+{{- $_ := set $user "permissions" (include "natsmith.reloaderRights" $ | fromYaml) -}}
 {{- else if eq .role "monitor" -}}
 {{- $_ := set $user "permissions" (include "natsmith.monitorRights" (dict "root" $ "account" .account) | fromYaml) -}}
 {{- else if .given.permissions -}}
 {{- $_ := set $user "permissions" .given.permissions -}}
 {{- end -}}
-{{- $account := get $conf (eq .role "system" | ternary "$SYS" .account) -}}
+{{- $account := get $conf (get (dict "system" "$SYS" "reloader" "_natsmith") .role | default .account) -}}
 {{- $_ := set $account "users" (append $account.users $user) -}}
 {{- end -}}
 {{- toRawJson $conf -}}
+{{- end -}}
+
+{{- /*
+natsmith.conf.reloading — in: root; out: YAML of the system account, and of the one from which its servers are asked to reload
+
+Rights alone would not keep the reloader from harm in the system account: whoever may ask there can have the answer sent to
+$JS.API.ACCOUNT.PURGE.<account>, which removes all that the account stores. An account that imports the two questions gets its
+answers in itself, where nobody listens: tests/live/test_reload_rights.py.
+*/ -}}
+{{- define "natsmith.conf.reloading" -}}
+$SYS:
+  users: []
+  exports:
+    - {service: $SYS.REQ.SERVER.PING, response_type: stream, accounts: [_natsmith]}
+    - {service: $SYS.REQ.SERVER.*.RELOAD, accounts: [_natsmith]}
+_natsmith:
+  users: []
+  imports:
+    - {service: {account: $SYS, subject: $SYS.REQ.SERVER.PING}}
+    - {service: {account: $SYS, subject: $SYS.REQ.SERVER.*.RELOAD}}
 {{- end -}}
 
 {{- /* natsmith.conf.cluster — in: root; out: YAML of how servers find and trust each other */ -}}
@@ -82,7 +134,7 @@ name: {{ include "natsmith.fullname" . | quote }}
 port: 6222
 # Clients reconnect to the Service; the addresses of pods are of no use outside the cluster.
 no_advertise: true
-$include: users/routes.conf
+$include: routes.conf
 {{- if and .Values.nats.tls.routes (include "natsmith.tlsSecret" .) }}
 tls:
   {{- include "natsmith.conf.tls" (dict "verify" true) | nindent 2 }}
@@ -116,7 +168,8 @@ verify: true
 {{- /*
 natsmith.conf.text — in: a map; out: nats.conf
 
-JSON is nats.conf, but for two things: its \uXXXX, which Helm writes for <, > and &, and "$include", which becomes a directive.
+JSON is nats.conf, but for three things: its \uXXXX, which Helm writes for <, > and &, "$include", which becomes a directive,
+and the server's name, a variable.
 Backslashes that stand for themselves are set aside meanwhile, so that only real escapes are replaced.
 */ -}}
 {{- define "natsmith.conf.text" -}}
@@ -125,7 +178,7 @@ Backslashes that stand for themselves are set aside meanwhile, so that only real
 {{- if regexMatch "\\\\[ubf]" $text -}}
 {{- fail "nats.config.merge or a permission holds a control character, which nats.conf cannot say: remove it" -}}
 {{- end -}}
-{{- regexReplaceAll "\"\\$include\": (\"[^\"]*\")" $text "include ${1}" | replace $aside "\\\\" -}}
+{{- regexReplaceAll "\"\\$include\": (\"[^\"]*\")" $text "include ${1}" | replace "\"server_name\": \"$SERVER_NAME\"" "\"server_name\": $SERVER_NAME" | replace $aside "\\\\" -}}
 {{- end -}}
 
 {{- /* natsmith.conf.string — in: text; out: it in quotes, as nats.conf reads them */ -}}

@@ -8,17 +8,17 @@
 {{- end -}}
 
 {{- /*
-natsmith.plainDigest — in: root; out: a word that changes with the plain passwords; empty without any
+natsmith.plainDigest — in: dict root, role (only users of that one; else all); out: a word that changes with the plain passwords; empty without any
 
 scrypt, not a bare checksum: pods can be read by many, and a short password would be guessed from its sha256.
 */ -}}
 {{- define "natsmith.plainDigest" -}}
 {{- $plain := list -}}
-{{- range include "natsmith.users" . | fromJsonArray -}}
-{{- if eq .kind "password" }}{{ $plain = append $plain (list .key .password) }}{{ end -}}
+{{- range include "natsmith.users" .root | fromJsonArray -}}
+{{- if and (eq .kind "password") (has $.role (list nil .role)) }}{{ $plain = append $plain (list .key .password) }}{{ end -}}
 {{- end -}}
 {{- if $plain -}}
-{{- derivePassword 1 "maximum" (toRawJson $plain | sha256sum) .Release.Namespace .Release.Name | sha256sum | trunc 12 -}}
+{{- derivePassword 1 "maximum" (toRawJson $plain | sha256sum) .root.Release.Namespace .root.Release.Name | sha256sum | trunc 12 -}}
 {{- end -}}
 {{- end -}}
 

@@ -123,14 +123,27 @@ What the deadline leaves when a pod takes half a minute to start, and Kubernetes
 {{- end -}}
 
 {{- /*
+natsmith.reloadFlags — in: root; out: JSON list of the flags by which the Job has the servers load what changed; none where someone else runs them
+
+Two thirds of what all attempts may take, 120 seconds: the kubelet brings a changed file within 60 to 90, and who was too early for it has another attempt.
+*/ -}}
+{{- define "natsmith.reloadFlags" -}}
+{{- $flags := list -}}
+{{- if .Values.nats.enabled -}}
+{{- $flags = list "--reload" "/etc/natsmith/reloader.yaml" "--reload-expect" (include "natsmith.conf.tag" .) "--reload-servers" (toString .Values.nats.replicas) "--reload-within" (div (mul 2 (include "natsmith.attemptsSeconds" . | int | max 2)) 3 | toString) -}}
+{{- end -}}
+{{- toRawJson $flags -}}
+{{- end -}}
+
+{{- /*
 natsmith.jobSpec — in: root; out: YAML of the Job
 
 Each attempt ends by itself, with its reason, before Kubernetes ends the Job: an ended pod takes its log with it.
 */ -}}
 {{- define "natsmith.jobSpec" -}}
 {{- $job := .Values.provisioner -}}
-{{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner") -}}
-{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--within" (include "natsmith.attemptsSeconds" . | int | max 1 | toString) "--outcome" "/dev/termination-log") (include "natsmith.connectionFlags" . | fromJsonArray) -}}
+{{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner" "reloader") -}}
+{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--within" (include "natsmith.attemptsSeconds" . | int | max 1 | toString) "--outcome" "/dev/termination-log") (include "natsmith.reloadFlags" . | fromJsonArray) (include "natsmith.connectionFlags" . | fromJsonArray) -}}
 backoffLimit: {{ $job.backoffLimit }}
 activeDeadlineSeconds: {{ $job.deadlineSeconds }}
 podFailurePolicy:
@@ -159,7 +172,7 @@ template:
 {{- /* natsmith.emptied — in: root; out: what restarts servers that forget everything when they restart, so that the Job runs again; else nothing */ -}}
 {{- define "natsmith.emptied" -}}
 {{- if and .Values.nats.enabled (not .Values.nats.jetstream.storage.persistent) -}}
-{{- list (include "natsmith.conf" .) (include "natsmith.plainDigest" .) (toJson (omit .Values.nats "config")) | join "\n" -}}
+{{- list (include "natsmith.conf.lasting" .) (toJson (omit .Values.nats "config")) | join "\n" -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,20 +1,33 @@
 {{- /*
-natsmith.serverSecrets — in: root; out: YAML list of the projected sources with what nats.conf includes
+natsmith.serverSecrets — in: root; out: JSON list of the Secrets with what nats.conf includes
 
-Only the server's half of each Secret: what clients need stays out of its pod.
+Each is there as a whole: a list of its keys would be another one with each user, and a changed pod restarts the server.
 */ -}}
 {{- define "natsmith.serverSecrets" -}}
-{{- $files := dict -}}
+{{- $secrets := list -}}
 {{- range include "natsmith.users" . | fromJsonArray -}}
-{{- if ne .kind "nkey" -}}
-{{- $file := printf "%s.conf" .key -}}
-{{- $_ := set $files .secret (append (get $files .secret | default list) (dict "key" $file "path" (printf "users/%s" $file))) -}}
+{{- if ne .kind "nkey" }}{{ $secrets = append $secrets .secret }}{{ end -}}
+{{- end -}}
+{{- with include "natsmith.routesSecret" . }}{{ $secrets = append $secrets . }}{{ end -}}
+{{- uniq $secrets | sortAlpha | toRawJson -}}
+{{- end -}}
+
+{{- /* natsmith.foreignVersions — in: root; out: the versions of the Secrets that servers read and this release does not make, so that another content is loaded; as far as Helm can look */ -}}
+{{- define "natsmith.foreignVersions" -}}
+{{- $names := without (include "natsmith.serverSecrets" . | fromJsonArray) (include "natsmith.credentialsSecret" .) -}}
+{{- with include "natsmith.tlsSecret" . }}{{ $names = append $names . }}{{ end -}}
+{{- range $names -}}
+{{- with lookup "v1" "Secret" $.Release.Namespace . }}{{ printf "%s %s\n" .metadata.name .metadata.resourceVersion }}{{ end -}}
 {{- end -}}
 {{- end -}}
-{{- with include "natsmith.routesSecret" . -}}
-{{- $_ := set $files . (append (get $files . | default list) (dict "key" "routes.conf" "path" "users/routes.conf")) -}}
-{{- end -}}
-{{- include "natsmith.sources" $files -}}
+
+{{- /*
+natsmith.plainFile — in: root; out: the name of a file beside the plain passwords, which changes with them; empty without any
+
+nats.conf includes it, so a server that has one of the two already and not yet the other refuses to load them, and is asked again.
+*/ -}}
+{{- define "natsmith.plainFile" -}}
+{{- with include "natsmith.plainDigest" (dict "root" .) }}{{ printf "plain-%s.conf" . }}{{ end -}}
 {{- end -}}
 
 {{- /* natsmith.clientSecrets — in: dict root, roles, account; out: YAML list of the projected sources with what users of these roles log in with */ -}}
@@ -82,6 +95,7 @@ clients that read both, login and password, need not know about generations.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with include "natsmith.plainFile" . }}{{ $_ := set $data . "# The name follows from the plain passwords.\n" }}{{ end -}}
 {{- dict "data" $data "generated" $generated | toRawJson -}}
 {{- end -}}
 

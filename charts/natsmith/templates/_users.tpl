@@ -8,12 +8,13 @@
 natsmith.users — in: root; out: JSON list of every user of the server, once for each of its logins: natsmith.logins says what it adds
 
 Each has: path (its key in the values), account, key (how its files are called: `<account>.<name>`), login, role (system,
-provisioner, monitor or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
+reloader, provisioner, monitor or application), kind (nkey, password, existing or generated), secret (the Secret with its files), and what was given.
 */ -}}
 {{- define "natsmith.users" -}}
 {{- $users := list -}}
 {{- $system := .Values.nats.systemUser -}}
 {{- $users = append $users (dict "path" "nats.systemUser" "account" "_SYS" "name" $system.name "login" $system.name "role" "system" "given" $system) -}}
+{{- $users = append $users (dict "path" "nats.reloader" "account" "_SYS" "name" "reloader" "login" "reloader-SYS" "role" "reloader" "given" .Values.nats.reloader) -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $users = append $users (dict "path" (printf "accounts.%s.provisioner" $account) "account" $account "name" "provisioner" "login" (printf "provisioner-%s" $account) "role" "provisioner" "given" ($body.provisioner | default dict)) -}}
 {{- if $.Values.monitor.enabled -}}
@@ -40,6 +41,17 @@ provisioner, monitor or application), kind (nkey, password, existing or generate
 {{- $_ := set . "secret" $secret -}}
 {{- end -}}
 {{- include "natsmith.logins" (dict "root" . "users" $users) -}}
+{{- end -}}
+
+{{- /* natsmith.reloaderRights — in: root; out: YAML of what the user may do that asks servers to reload: tests/live/test_reload_rights.py */ -}}
+{{- define "natsmith.reloaderRights" -}}
+publish:
+  allow:
+    - $SYS.REQ.SERVER.PING
+    - $SYS.REQ.SERVER.*.RELOAD
+subscribe:
+  allow:
+    - _INBOX_natsmith.>
 {{- end -}}
 
 {{- /* natsmith.routesSecret — in: root; out: the Secret with routes.conf, empty where one server has no routes */ -}}

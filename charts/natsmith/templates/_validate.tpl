@@ -77,7 +77,7 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- if and $given.seedSecret (not $given.nkey) }}
 {{ $path }}.seedSecret says where the seed of an nkey is, but there is no nkey: add the public key as {{ $path }}.nkey, or remove seedSecret
 {{- end }}
-{{- if and (has .role (list "provisioner" "monitor")) $given.nkey (not $given.seedSecret) }}
+{{- if and (has .role (list "provisioner" "monitor" "reloader")) $given.nkey (not $given.seedSecret) }}
 {{ $path }}.nkey is there, but the {{ eq .role "monitor" | ternary "monitor" "Job" }} cannot log in without its seed: name the Secret that holds it, {{ $path }}.seedSecret: {name: …, key: seed}
 {{- end }}
 {{- if regexMatch "[\\x00-\\x1f\\x7f]" ($given.password | default "") }}
@@ -85,6 +85,9 @@ accounts.{{ $name }}.users.provisioner has the name that the provisioner's own u
 {{- end }}
 {{- if regexMatch "^\\$2[abxy]\\$" ($given.password | default "") }}
 {{ $path }}.password is a bcrypt hash, but clients need the password itself: put both into a Secret and name it as {{ $path }}.existingSecret
+{{- end }}
+{{- if and (eq .role "system") (eq .name "reloader") }}
+{{ $path }}.name is reloader, as the user is called that asks servers to reload: give its credentials under nats.reloader, and call this user something else
 {{- end }}
 {{- end }}
 {{- $login := .nkey | default .login }}

@@ -74,6 +74,8 @@ nats-server reads names of settings without regard to capitals, and has several 
 {{- range $key, $_ := $body }}
 {{- if eq (lower $key) "users" }}
 {{ $path }}.{{ $key }} would replace the users that the release knows, the provisioner too: write them under accounts.{{ $account }}.users, and remove it
+{{- else if or (eq $account "_natsmith") (and (eq $account "$SYS") (eq (lower $key) "exports")) }}
+{{ $path }}.{{ $key }} is how the servers are asked to load what changed: remove it
 {{- else if and (eq $account "$SYS") (eq (lower $key) "jetstream") }}
 {{ $path }}.{{ $key }} would enable JetStream on the system account, with which the server does not start: remove it
 {{- end }}

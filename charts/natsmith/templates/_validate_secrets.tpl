@@ -48,7 +48,7 @@ made (key -> the user for whom `natsmith credentials` makes it) and before (keys
 {{- range include "natsmith.users" . | fromJsonArray -}}
 {{- if eq .kind "existing" }}{{ $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.conf" .key) .) }}{{ end -}}
 {{- end -}}
-{{- range $role := concat (list "provisioner" "monitor") (ternary (list "application") list .Values.tests.enabled) -}}
+{{- range $role := concat (list "provisioner" "monitor" "reloader") (ternary (list "application") list .Values.tests.enabled) -}}
 {{- range include "natsmith.reachable" (dict "root" $ "role" $role) | fromJsonArray -}}
 {{- if eq .kind "existing" -}}
 {{- $found = append $found (list (include "natsmith.namedAt" .) .secret (printf "%s.password" .key) .) -}}

@@ -146,7 +146,7 @@ CURES = {
     "connection refused": "Check that the server runs, and its address in --server, NATS_URL or the context",
     "its name is not known": "Check the address, and that the server's Service exists",
     "no answer": "Check the address and whether the network lets us through",
-    "it refuses the user or its credentials": "Check both; a server reads a changed Secret when it is restarted",
+    "it refuses the user or its credentials": "Check both; a server reads a changed Secret when it is asked to reload, or restarted",
     "TLS failed": "Check the CA, the client certificate and the name in the server's certificate",
 }
 

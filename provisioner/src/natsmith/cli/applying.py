@@ -6,7 +6,7 @@ import argparse
 
 from natsmith.actions.apply import LOCAL, PlanRefused, apply, prepare, refuse_blocked
 from natsmith.adapters.server import Refused
-from natsmith.cli import screen, sessions
+from natsmith.cli import reloading, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
 from natsmith.log import Log
@@ -19,6 +19,7 @@ async def run(args: argparse.Namespace, desired: Desired, log: Log, report: Repo
     """Make the accounts be what *desired* says, and tell what was done."""
     report.owner = owner = args.owner or desired.owner or LOCAL
     accounts = sessions.accounts(args, desired.accounts)
+    await reloading.before(args, log)
     if len(accounts) > 1:
         if args.expect:
             raise WrongValues("--expect names one account's plan, but there are several: add --account")

@@ -15,7 +15,18 @@ _NO_SECRETS = {
     "--password": "a password comes from NATS_PASSWORD or --password-file",
     "--token": "a token comes from NATS_TOKEN",
 }
-_TEXTS = ("bucket", "elections", "owner", "account", "expect", "name", "namespace", "release", "fullname")
+_TEXTS = (
+    "bucket",
+    "elections",
+    "owner",
+    "account",
+    "expect",
+    "reload_expect",
+    "name",
+    "namespace",
+    "release",
+    "fullname",
+)
 """What is written to the server or compared with what is there; file names may have any bytes."""
 
 
@@ -44,7 +55,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise WrongValues(f"{chosen.prog} needs -f FILE, or -f - for standard input: see {chosen.prog} --help")
     for name in _TEXTS:
         if not _is_text(getattr(args, name, "")):
-            raise WrongValues(f"--{name} holds bytes that are not UTF-8: write it as UTF-8")
+            raise WrongValues(f"--{name.replace('_', '-')} holds bytes that are not UTF-8: write it as UTF-8")
     return args
 
 
@@ -81,7 +92,7 @@ def last(option: str, argv: Sequence[str]) -> str:
 
 
 def _verb_of(argv: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, Parser]) -> str:
-    known = f"plan, apply, verify, status, export, history, registry, monitor, credentials or schema: see {parser.prog} --help"
+    known = f"plan, apply, verify, status, export, history, reload, registry, monitor, credentials or schema: see {parser.prog} --help"
     if not argv:
         raise WrongValues(f"natsmith needs a verb: {known}")
     first = argv[0]

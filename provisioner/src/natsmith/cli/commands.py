@@ -12,7 +12,7 @@ from natsmith.actions.apply import LOCAL, prepare
 from natsmith.actions.as_application import prove_use, usable
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
-from natsmith.cli import applying, registry, screen, sessions
+from natsmith.cli import applying, registry, reloading, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.errors import Exit, WrongValues
 from natsmith.log import Log
@@ -149,6 +149,7 @@ VERBS: Mapping[str, Callable[[argparse.Namespace, Log], Awaitable[int]]] = {
     "status": _status,
     "export": _export,
     "history": _history,
+    "reload": reloading.run,
     **registry.VERBS,
 }
 

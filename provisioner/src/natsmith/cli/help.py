@@ -51,6 +51,10 @@ EXAMPLES = {
   natsmith history
   natsmith history --output json
 """,
+    "reload": """\
+  natsmith reload --user sys --password-file sys.txt      after a Secret or a certificate has changed
+  natsmith reload --connections /etc/natsmith/reloader.yaml    in the chart's toolbox
+""",
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/
   natsmith monitor --listen 0.0.0.0:8280 --show-values

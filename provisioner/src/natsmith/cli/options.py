@@ -48,6 +48,16 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     apply.add_argument(
         "--within", type=_seconds, default=None, metavar="SECONDS", help="begin no move that may take longer than this"
     )
+    _reloading(apply, "reload-")
+    apply.add_argument(
+        "--reload",
+        default="",
+        metavar="FILE",
+        help="first have the servers load their files again, as the one user that this file of connections names",
+    )
+    apply.add_argument(
+        "--reload-within", type=_seconds, default=90.0, metavar="SECONDS", help="wait so long for that at most (90)"
+    )
     verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
     verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
     verify.add_argument(
@@ -63,6 +73,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
+    _reloading(_verb(verbs, "reload", "have the servers load their files again, and say what each answers"), "")
     _registry(verbs)
     _monitor(verbs)
     _credentials(verbs)
@@ -111,6 +122,22 @@ def _verb(
     )
     _connection(verb)
     return verb
+
+
+def _reloading(verb: Parser, prefix: str) -> None:
+    verb.add_argument(
+        f"--{prefix}expect",
+        default="",
+        metavar="TAG",
+        help="until each has the configuration that the chart gave this tag; one that has it is not asked",
+    )
+    verb.add_argument(
+        f"--{prefix}servers",
+        type=_count,
+        default=0,
+        metavar="COUNT",
+        help="how many servers there are (those that answer)",
+    )
 
 
 def _registry(verbs: argparse._SubParsersAction[Parser]) -> None:
@@ -219,6 +246,12 @@ def _seconds(text: str) -> float:
     if value > 86400:
         raise argparse.ArgumentTypeError(f"is {text}, but must be at most 86400 seconds, a day")
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 99):
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be a number of servers such as 3")
+    return int(text)
 
 
 def _text_or_json(text: str) -> str:

@@ -154,6 +154,8 @@ class _Reader:
         """Yield each user."""
         system = self.map(nats.get("systemUser"), "nats.systemUser")
         yield from self.user(SYSTEM, system.get("name", "sys"), system, "nats.systemUser")
+        reloader = self.map(nats.get("reloader"), "nats.reloader")
+        yield from self.user(SYSTEM, "reloader", reloader, "nats.reloader")
         accounts = self.map(top.get("accounts"), "accounts") or {"app": {"users": {"app": {}}}}
         for account, body in accounts.items():
             where = f"accounts.{account}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from natsmith.errors import Exit
 from natsmith.model.change import Change, Difference, Fate, Plan
+from natsmith.model.loading import Seen
 from natsmith.model.moving import Moving
 from natsmith.model.observed import Found, Observed
 from natsmith.model.outcome import Holder, Outcome, Past, Proof
@@ -91,6 +92,12 @@ def history(accounts: Iterable[tuple[str, Sequence[Past]]], code: int = Exit.DON
         code,
         accounts=[{"account": name, "runs": [each.as_json() for each in pasts]} for name, pasts in accounts],
     )
+
+
+def reloaded(servers: Iterable[Seen], code: int) -> dict[str, Json]:
+    """Return what servers have loaded, or why not."""
+    told = [{"name": one.name, "version": one.version, "tag": one.tag, "refusal": one.refusal} for one in servers]
+    return document("reload", code, servers=list(told))
 
 
 def error(kind: str, code: int, problems: Sequence[str]) -> dict[str, Json]:

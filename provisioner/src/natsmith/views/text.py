@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from natsmith.model.change import Change, Difference, Fate, Plan
+from natsmith.model.loading import Seen
 from natsmith.model.outcome import AS_APPLICATION, Outcome, Past, Proof
 
 LONGEST_SHOWN = 60
@@ -212,6 +213,23 @@ def past_row(past: Past) -> Row:
     rows_ = ", ".join(past.rows[:3]) + (f" and {past.count - 3} more" if past.count > 3 else "")
     tone = "good" if past.result == "done" else "bad"
     return Row((past.time, past.result, f"{past.owner} ({past.who})", plural(past.count, "change"), rows_), tone, 2)
+
+
+def server_row(server: Seen, expected: str) -> Row:
+    """Return what one server has loaded, or why not."""
+    if server.refusal:
+        return Row(("refused", server.name, server.refusal), "bad", 2)
+    if expected and server.tag != expected:
+        return Row(("restarts", server.name, "what changed needs a restart, which Kubernetes gives it"), "careful", 2)
+    return Row(("loaded", server.name, server.tag), "good", 2)
+
+
+def loaded(servers: Sequence[Seen], expected: str) -> str:
+    """Return how many servers have what they should have."""
+    have = sum(each.tag == expected for each in servers) if expected else len(servers)
+    return (
+        f"{plural(have, 'server')} of {len(servers)} {'has' if have == 1 else 'have'} loaded the files that are there."
+    )
 
 
 def aligned(table: Iterable[Row]) -> list[str]:

@@ -1,0 +1,102 @@
+"""Servers load what changed in their files, without a restart, and say that they have it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from natsmith.errors import DecisionNeeded, NatsmithError, NotReady
+from natsmith.log import Log
+from natsmith.model.loading import Round, Seen, judged
+
+PAUSE_SECONDS = 2.0
+"""Between two times that a server is asked to reload: Kubernetes does not tell when a mounted file has changed."""
+
+MISSING_SECONDS = 5.0
+"""How long servers are waited for that do not answer at all: one that starts loads the file that is there by then."""
+
+
+class Servers(Protocol):
+    """The servers; see ``adapters.system.System``."""
+
+    async def servers(self, count: int = 0) -> list[Seen]:
+        """Return those that answer."""
+
+    async def reload(self, server: Seen) -> Seen:
+        """Have one load its files."""
+
+
+async def reload_all(system: Servers, *, count: int) -> list[Seen]:
+    """Have every server load its files once, and return what each answered; *count* is how many there must be, if known."""
+    found = await system.servers(count)
+    if len(found) < max(count, 1):
+        names = ", ".join(sorted(each.name for each in found)) or "none"
+        raise NotReady(
+            f"{len(found)} of {max(count, 1)} servers answered ({names}), and no server was asked to reload: "
+            "run the same command when all are up"
+        )
+    return [await system.reload(each) for each in sorted(found, key=lambda one: one.name)]
+
+
+async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:
+    """Return when no server has an older configuration than *expected* that a reload can change."""
+    began = time.monotonic()
+    told: set[tuple[str, str]] = set()
+    while True:
+        now = judged(await system.servers(count), expected)
+        refusals: dict[str, str] = {}
+        if now.behind:
+            after = [await _reloaded(system, each) for each in now.behind]
+            refusals = {each.name: each.refusal for each in after if each.refusal}
+            for each in after:
+                _tell(each, expected, told, log)
+            now = judged([*now.current, *after, *now.leaving], expected)
+        spent = time.monotonic() - began
+        answered = len(now.current) + len(now.behind) + len(now.leaving)
+        if answered and not now.behind and (answered >= count or spent >= MISSING_SECONDS):
+            if answered < count:
+                log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
+            return now
+        if spent >= within:
+            raise _given_up(now, refusals, within=within)
+        # Nothing announces that the kubelet has changed a mounted file; `within` bounds the wait.
+        await asyncio.sleep(min(PAUSE_SECONDS, within - spent))
+
+
+async def _reloaded(system: Servers, server: Seen) -> Seen:
+    try:
+        return await system.reload(server)
+    except NotReady:  # it is about to stop, or its route is down: the next round shows whether it is there
+        return server
+
+
+def _tell(server: Seen, expected: str, told: set[tuple[str, str]], log: Log) -> None:
+    reason = server.refusal or "its file is still the one before"
+    if server.tag == expected:
+        log.info("server.reloaded", server=server.name)
+    elif (server.name, reason) not in told:
+        told.add((server.name, reason))
+        log.info("server.waiting", server=server.name, reason=reason)
+
+
+def _given_up(now: Round, refusals: dict[str, str], *, within: float) -> NatsmithError:
+    if refusals:
+        return DecisionNeeded(*refused(refusals))
+    names = ", ".join(each.name for each in now.behind)
+    if not names:
+        return NotReady(f"no server answered the question for its configuration within {within:g} s: run it again")
+    return NotReady(
+        f"{names}: the configuration before this one was still in the mounted files after {within:g} s. "
+        "Kubernetes brings a changed one within a minute or two: run it again"
+    )
+
+
+def refused(refusals: dict[str, str]) -> Sequence[str]:
+    """Return a sentence for each server that refused its files."""
+    return [
+        f"server {name} refuses its new configuration and serves on with the one before: {refusal}. "
+        "Mend what it names, in the values or in the Secret, then upgrade again"
+        for name, refusal in refusals.items()
+    ]

@@ -1,0 +1,88 @@
+"""What happens to three servers while clients use them: each operation ends when Kubernetes says that it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from soak.place import Place
+
+CALM, CUT = 10.0, 20.0
+"""Seconds in which nothing happens, and that two servers do not reach each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """The server's image before and after an upgrade."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One row of the table."""
+
+    what: str
+    run: Callable[[Place, Images], None]
+    planned: bool
+    """Whether clients must not notice it: a person wants it, and nothing has failed."""
+
+
+def _calm(place: Place, images: Images) -> None:
+    time.sleep(CALM)
+
+
+def _version(place: Place, images: Images) -> None:
+    place.upgrade(image=images.after)
+
+
+def _configuration(place: Place, images: Images) -> None:
+    place.upgrade("nats.config.merge.jetstream.sync_interval=1m", image=images.after)
+
+
+def _restart(place: Place, images: Images) -> None:
+    place.release.namespace.kubectl("rollout", "restart", f"statefulset/{place.release.fullname}")
+    place.rolled_out()
+
+
+def _delete(place: Place, images: Images) -> None:
+    leader = place.leader()
+    before = place.server(leader)["metadata"]["uid"]
+    place.release.namespace.kubectl("delete", "pod", leader)
+    place.release.namespace.wait(f"pod/{leader}", "create")
+    place.release.namespace.wait(f"pod/{leader}", "condition=Ready", seconds=300)
+    assert before != place.server(leader)["metadata"]["uid"]
+
+
+def _kill(place: Place, images: Images) -> None:
+    leader = place.leader()
+    path = "{.status.containerStatuses[?(@.name=='nats')].restartCount}"
+    counted = int(place.release.namespace.kubectl("get", "pod", leader, "-o", f"jsonpath={path}").out)
+    place.by_hand(leader, "kill")
+    place.release.namespace.wait(f"pod/{leader}", f"jsonpath={path}={counted + 1}")
+    place.release.namespace.wait(f"pod/{leader}", "condition=Ready", seconds=300)
+
+
+def _cut(place: Place, images: Images) -> None:
+    leader = place.leader()
+    names = [f"{place.release.fullname}-{number}" for number in range(3)]
+    other = next(each for each in names if each != leader)
+    addresses = {pod: place.server(pod)["status"]["podIP"] for pod in (leader, other)}
+    place.by_hand(leader, "cut", addresses[other])
+    place.by_hand(other, "cut", addresses[leader])
+    time.sleep(CUT)
+    place.by_hand(leader, "mend", addresses[other])
+    place.by_hand(other, "mend", addresses[leader])
+
+
+OPERATIONS = {
+    "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),
+    "version": Operation(what="another version of the server", run=_version, planned=True),
+    "config": Operation(what="another configuration", run=_configuration, planned=True),
+    "restart": Operation(what="rolling restart", run=_restart, planned=True),
+    "delete": Operation(what="the leader's pod deleted", run=_delete, planned=True),
+    "kill": Operation(what="the leader killed (SIGKILL)", run=_kill, planned=False),
+    "cut": Operation(what="leader and another cut off, 20 s", run=_cut, planned=False),
+}

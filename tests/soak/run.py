@@ -1,0 +1,80 @@
+"""Three servers that are restarted, changed, killed and cut off under clients: what ``make soak`` prints.
+
+It needs the cluster of KUBECONFIG and the images NATSMITH_IMAGE, NATS_IMAGE and, for the server's upgrade,
+NATS_IMAGE_BEFORE. The same operations are done to the chart and to a StatefulSet without what the chart does for a
+restart. The exit code is 1 if the chart broke a truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Run as a script, it has to find the other tests' modules itself.
+sys.path[:0] = [str(ROOT / "tests")]
+
+from e2e.release import CHART  # noqa: E402  (the path is only known by now)
+from natsmith.clock import clock  # noqa: E402
+from soak.operations import OPERATIONS, Images  # noqa: E402
+from soak.place import Place, placed, untuned  # noqa: E402
+from soak.table import Row, broken, table  # noqa: E402
+
+
+def play(place: Place, name: str, images: Images) -> Row:
+    """Let one operation happen, and return what clients were told."""
+    place.clients.ask("begin")
+    began = clock()
+    OPERATIONS[name].run(place, images)
+    seconds = clock() - began
+    return Row(operation=name, seconds=seconds, found=place.clients.ask("end"))
+
+
+def rows(chart: Path, folder: Path, names: list[str], images: Images, size: int) -> list[Row]:
+    """Install *chart*, and let the operations happen one after the other."""
+    done = []
+    with placed(chart, folder, image=images.before if "version" in names else images.after, size=size) as place:
+        for name in names:
+            row = play(place, name, images)
+            print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
+            done.append(row)
+    return done
+
+
+def main() -> int:
+    """Play what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=[*OPERATIONS], help="just this operation; may be repeated")
+    parser.add_argument("--servers", action="append", choices=["ours", "untuned"], help="just these servers")
+    parser.add_argument("--size", type=int, default=256, help="bytes of each value (256)")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    after = os.environ.setdefault("NATS_IMAGE", "nats:2.15.1-alpine")
+    os.environ.setdefault("NATSMITH_IMAGE", "natsmith/natsmith:dev")
+    images = Images(before=os.environ.get("NATS_IMAGE_BEFORE", ""), after=after)
+    names = [each for each in OPERATIONS if each in (given.only or OPERATIONS)]
+    if "version" in names and not images.before:
+        if given.only:
+            parser.error("the operation version needs NATS_IMAGE_BEFORE, the image that is upgraded to NATS_IMAGE")
+        names.remove("version")
+    found: dict[str, list[Row]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for servers in given.servers or ["ours", "untuned"]:
+            folder = Path(temporary) / servers
+            folder.mkdir()
+            chart = CHART if servers == "ours" else untuned(folder)
+            found[servers] = rows(chart, folder, names, images, given.size)
+    print(table(found))
+    wrong = [sentence for row in found.get("ours", []) for sentence in broken(row)]
+    for sentence in wrong:
+        print(f"FAILED {sentence}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

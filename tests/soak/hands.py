@@ -49,11 +49,11 @@ def main(container: str, verb: str, addresses: list[str]) -> None:
         for each in found:
             os.kill(each, signal.SIGKILL)
         return
-    with open(f"/proc/{found[0]}/ns/net") as network:  # noqa: PTH123  (setns wants a descriptor)
+    with open(f"/proc/{found[0]}/ns/net") as network:
         if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), NETWORK):
             raise OSError(ctypes.get_errno(), "setns")
-    for each in addresses:
-        route({"cut": NEW_ROUTE, "mend": DELETE_ROUTE}[verb], each)
+    for address in addresses:
+        route({"cut": NEW_ROUTE, "mend": DELETE_ROUTE}[verb], address)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,12 @@ VALUES = {
     # Each key is put once; its history is for tries whose answer was lost.
     "buckets": {"soak": {"history": 64, "replicas": 3}},
     "streams": {
-        "EVENTS": {"subjects": ["soak.events"], "maxBytes": "512Mi", "replicas": 3, "consumers": {"workers": {}}}
+        "EVENTS": {
+            "subjects": ["soak.events"],
+            "maxBytes": "512Mi",
+            "replicas": 3,
+            "consumers": {"workers": {}},
+        }
     },
 }
 
@@ -85,16 +90,22 @@ class Place:
     values: str
     clients: Clients
     hands: Namespace
+    sets: Sequence[str] = ()
 
     def upgrade(self, *sets: str, image: str) -> None:
         """Let Helm change the release, and wait until its servers are what they should be."""
-        ran = self.release.upgrade(self.values, chart=self.chart, sets=sets, more=named(image))
+        ran = self.release.upgrade(self.values, chart=self.chart, sets=[*self.sets, *sets], more=named(image))
         assert ran.code == 0, ran.text
         self.rolled_out()
 
     def rolled_out(self) -> None:
         """Return when Kubernetes says that all servers are new and ready."""
-        words = ("rollout", "status", f"statefulset/{self.release.fullname}", "--timeout=600s")
+        words = (
+            "rollout",
+            "status",
+            f"statefulset/{self.release.fullname}",
+            "--timeout=600s",
+        )
         self.release.namespace.kubectl(*words)
 
     def leader(self) -> str:
@@ -143,7 +154,40 @@ def named(image: str) -> list[str]:
 
 
 @contextmanager
-def placed(chart: Path, folder: Path, *, image: str, size: int) -> Iterator[Place]:
+def using(release: Release, size: int) -> Iterator[Clients]:
+    """Begin to use a release that has the objects of VALUES, from a pod, for a block."""
+    client = release.application("clients", "import signal; signal.pause()")
+    client["spec"]["terminationGracePeriodSeconds"] = 0
+    release.namespace.apply(client)
+    release.namespace.wait("pod/clients", "condition=Ready")
+    program = (HERE / "client.py").read_text()
+    words = [
+        "kubectl",
+        "--namespace",
+        release.namespace.name,
+        "exec",
+        "-i",
+        "clients",
+        "--",
+    ]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*words, "python3", "-c", program, str(size)],
+        text=True,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+    ) as process:
+        try:
+            clients = Clients(process)
+            clients.ask("begin")
+            yield clients
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def placed(chart: Path, folder: Path, *, image: str, size: int, sets: Sequence[str] = ()) -> Iterator[Place]:
     """Install three servers and begin to use them, for a block."""
     helm = shutil.which("helm")
     assert helm, "there is no helm on PATH"
@@ -151,22 +195,11 @@ def placed(chart: Path, folder: Path, *, image: str, size: int) -> Iterator[Plac
     values.write_text(json.dumps(VALUES))
     with namespace() as space, privileged() as hands:
         release = Release(helm, space, "soak")
-        release.installed(str(values), chart=chart, more=named(image))
-        client = release.application("clients", "import signal; signal.pause()")
-        client["spec"]["terminationGracePeriodSeconds"] = 0
-        space.apply(client)
-        space.wait("pod/clients", "condition=Ready")
-        program = (HERE / "client.py").read_text()
-        words = ["kubectl", "--namespace", space.name, "exec", "-i", "clients", "--"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen([*words, "python3", "-c", program, str(size)], text=True, **pipes) as process:  # type: ignore[call-overload]
-            place = Place(release, chart, str(values), Clients(process), hands)
-            try:
-                place.clients.ask("begin")
-                place.rolled_out()
-                yield place
-            finally:
-                process.terminate()
+        release.installed(str(values), chart=chart, sets=sets, more=named(image))
+        with using(release, size) as clients:
+            place = Place(release, chart, str(values), clients, hands, sets)
+            place.rolled_out()
+            yield place
 
 
 @contextmanager
@@ -174,7 +207,15 @@ def privileged() -> Iterator[Namespace]:
     """Make a namespace whose pods may do anything, for a block."""
     made = Namespace(f"natsmith-hands-{secrets.token_hex(4)}")
     run(["kubectl", "create", "namespace", made.name])
-    run(["kubectl", "label", "namespace", made.name, "pod-security.kubernetes.io/enforce=privileged"])
+    run(
+        [
+            "kubectl",
+            "label",
+            "namespace",
+            made.name,
+            "pod-security.kubernetes.io/enforce=privileged",
+        ]
+    )
     try:
         yield made
     finally:

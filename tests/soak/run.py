@@ -35,10 +35,17 @@ def play(place: Place, name: str, images: Images) -> Row:
     return Row(operation=name, seconds=seconds, found=place.clients.ask("end"))
 
 
-def rows(chart: Path, folder: Path, names: list[str], images: Images, size: int) -> list[Row]:
+def rows(
+    chart: Path,
+    folder: Path,
+    names: list[str],
+    images: Images,
+    given: argparse.Namespace,
+) -> list[Row]:
     """Install *chart*, and let the operations happen one after the other."""
     done = []
-    with placed(chart, folder, image=images.before if "version" in names else images.after, size=size) as place:
+    image = images.before if "version" in names else images.after
+    with placed(chart, folder, image=image, size=given.size, sets=given.sets) as place:
         for name in names:
             row = play(place, name, images)
             print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
@@ -49,26 +56,44 @@ def rows(chart: Path, folder: Path, names: list[str], images: Images, size: int)
 def main() -> int:
     """Play what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=[*OPERATIONS], help="just this operation; may be repeated")
-    parser.add_argument("--servers", action="append", choices=["ours", "untuned"], help="just these servers")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*OPERATIONS],
+        help="just this operation; may be repeated",
+    )
+    parser.add_argument(
+        "--servers",
+        action="append",
+        choices=["ours", "untuned"],
+        help="just these servers",
+    )
+    parser.add_argument("--repeat", type=int, default=1, help="how often each operation happens (1)")
     parser.add_argument("--size", type=int, default=256, help="bytes of each value (256)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="sets",
+        help="a value of the chart, as Helm takes it",
+    )
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     after = os.environ.setdefault("NATS_IMAGE", "nats:2.15.1-alpine")
     os.environ.setdefault("NATSMITH_IMAGE", "natsmith/natsmith:dev")
     images = Images(before=os.environ.get("NATS_IMAGE_BEFORE", ""), after=after)
-    names = [each for each in OPERATIONS if each in (given.only or OPERATIONS)]
+    names = [each for each in OPERATIONS if each in (given.only or OPERATIONS) for _ in range(given.repeat)]
     if "version" in names and not images.before:
         if given.only:
             parser.error("the operation version needs NATS_IMAGE_BEFORE, the image that is upgraded to NATS_IMAGE")
-        names.remove("version")
+        names = [each for each in names if each != "version"]
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for servers in given.servers or ["ours", "untuned"]:
             folder = Path(temporary) / servers
             folder.mkdir()
             chart = CHART if servers == "ours" else untuned(folder)
-            found[servers] = rows(chart, folder, names, images, given.size)
+            found[servers] = rows(chart, folder, names, images, given)
     print(table(found))
     wrong = [sentence for row in found.get("ours", []) for sentence in broken(row)]
     for sentence in wrong:

@@ -23,7 +23,8 @@ class Row:
     @property
     def gap(self) -> float:
         """The longest time between two acknowledgements of one writer."""
-        return max(self.found["gaps"].get(role, 0.0) for role in ("writer", "publisher"))
+        gaps: dict[str, float] = self.found["gaps"]
+        return max(gaps.get(role, 0.0) for role in ("writer", "publisher"))
 
     def count(self, what: str, *roles: str) -> int:
         """Return how often something happened to clients."""

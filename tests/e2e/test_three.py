@@ -93,3 +93,23 @@ def test_without_a_quorum_nothing_is_written(release: MakeRelease, tmp_path: Pat
     assert 75 == refused.code, refused.text
     assert 64 == dev.exported()["buckets"]["soak"]["history"]
     assert "0 changes, 3 unchanged" in dev.namespace.kubectl(*toolbox, "plan", "-f", "-", stdin=document).out
+
+
+def test_a_broken_stream_stops_a_rolling_change_and_one_value_lets_servers_serve(
+    release: MakeRelease, tmp_path: Path
+) -> None:
+    """No server that restarted becomes ready while a stream cannot be read on it; nats.waitForCurrent: false is the way out."""
+    dev, values = three(release, tmp_path)
+    for pod in dev.pods("nats"):
+        store = "/data/cluster/jetstream/app/streams/EVENTS/msgs"
+        dev.namespace.kubectl("exec", pod["metadata"]["name"], "-c", "nats", "--", "chmod", "0", store)
+    every = "app.kubernetes.io/instance=three,app.kubernetes.io/component=nats"
+
+    dev.namespace.kubectl("delete", "pod", "-l", every)
+    stopped = dev.namespace.kubectl("wait", "pod", "-l", every, "--for=condition=Ready", "--timeout=30s", may_fail=True)
+    told = dev.namespace.kubectl("get", "events", "--field-selector", "type=Warning").out
+    served = dev.upgrade(values, sets=["nats.waitForCurrent=false"], more=["--no-hooks"])
+    dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=120s")
+
+    assert (1, 0) == (stopped.code, served.code), stopped.text + served.text
+    assert "Startup probe failed: HTTP probe failed with statuscode: 503" in told

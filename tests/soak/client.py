@@ -242,6 +242,17 @@ async def settle(stream: JetStreamContext) -> float:
     return SETTLE
 
 
+async def fill(stream: JetStreamContext, mebibytes: int) -> None:
+    """Put so much into the bucket, a few keys at once."""
+    bucket, keys = await stream.key_value(BUCKET), iter(range(mebibytes * 2))
+
+    async def some() -> None:
+        for key in keys:
+            await bucket.put(f"fill.{key}", bytes(2**19))
+
+    await asyncio.gather(*(some() for _ in range(8)))
+
+
 async def main(size: int) -> None:
     """Serve one line after the other."""
     clients = Clients(size)
@@ -265,6 +276,8 @@ async def main(size: int) -> None:
                 clients.begin()
             elif line == "end":
                 answer = await clients.end(stream)
+            elif line.startswith("fill "):
+                await fill(stream, int(line.split()[1]))
             elif line == "leader":
                 cluster = (await stream.stream_info(f"KV_{BUCKET}")).cluster
                 answer = cluster.leader if cluster else None

@@ -47,6 +47,22 @@ def _restart(place: Place, images: Images) -> None:
     place.rolled_out()
 
 
+def _rollback(place: Place, images: Images) -> None:
+    back = place.release.run("rollback", place.release.name, "1")
+    assert back.code == 0, back.text
+    place.rolled_out()
+
+
+def _empty(place: Place, images: Images) -> None:
+    place.clients.ask(f"fill {FILLED}")
+    # What filling does to others is another question.
+    place.clients.ask("begin")
+    last = f"{place.release.fullname}-2"
+    # Kubernetes keeps the volume until its pod is gone, and makes another with the next pod.
+    place.release.namespace.kubectl("delete", "pvc", f"data-{last}", "--wait=false")
+    _restart(place, images)
+
+
 def _delete(place: Place, images: Images) -> None:
     leader = place.leader()
     before = place.server(leader)["metadata"]["uid"]
@@ -77,12 +93,17 @@ def _cut(place: Place, images: Images) -> None:
     place.by_hand(other, "mend", addresses[leader])
 
 
+FILLED = 1024
+"""Mebibytes that a server with an empty volume has to get from the others."""
+
 OPERATIONS = {
     "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),
     "version": Operation(what="another version of the server", run=_version, planned=True),
     "config": Operation(what="another configuration", run=_configuration, planned=True),
     "restart": Operation(what="rolling restart", run=_restart, planned=True),
+    "empty": Operation(what="the same, the first with an empty volume", run=_empty, planned=True),
     "delete": Operation(what="the leader's pod deleted", run=_delete, planned=True),
     "kill": Operation(what="the leader killed (SIGKILL)", run=_kill, planned=False),
     "cut": Operation(what="leader and another cut off, 20 s", run=_cut, planned=False),
+    "rollback": Operation(what="helm rollback to the first revision", run=_rollback, planned=True),
 }

@@ -54,7 +54,7 @@ def _rollback(place: Place, images: Images) -> None:
 
 
 def _empty(place: Place, images: Images) -> None:
-    place.clients.ask(f"fill {FILLED}")
+    place.clients.ask(f"fill {place.fill}")
     # What filling does to others is another question.
     place.clients.ask("begin")
     last = f"{place.release.fullname}-2"
@@ -92,9 +92,6 @@ def _cut(place: Place, images: Images) -> None:
     place.by_hand(leader, "mend", addresses[other])
     place.by_hand(other, "mend", addresses[leader])
 
-
-FILLED = 1024
-"""Mebibytes that a server with an empty volume has to get from the others."""
 
 OPERATIONS = {
     "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),

@@ -27,12 +27,7 @@ VALUES = {
     # Each key is put once; its history is for tries whose answer was lost.
     "buckets": {"soak": {"history": 64, "replicas": 3}},
     "streams": {
-        "EVENTS": {
-            "subjects": ["soak.events"],
-            "maxBytes": "512Mi",
-            "replicas": 3,
-            "consumers": {"workers": {}},
-        }
+        "EVENTS": {"subjects": ["soak.events"], "maxBytes": "512Mi", "replicas": 3, "consumers": {"workers": {}}}
     },
 }
 
@@ -90,7 +85,9 @@ class Place:
     values: str
     clients: Clients
     hands: Namespace
-    sets: Sequence[str] = ()
+    sets: Sequence[str]
+    fill: int
+    """Mebibytes that a server with an empty volume has to get from the others."""
 
     def upgrade(self, *sets: str, image: str) -> None:
         """Let Helm change the release, and wait until its servers are what they should be."""
@@ -100,12 +97,7 @@ class Place:
 
     def rolled_out(self) -> None:
         """Return when Kubernetes says that all servers are new and ready."""
-        words = (
-            "rollout",
-            "status",
-            f"statefulset/{self.release.fullname}",
-            "--timeout=600s",
-        )
+        words = ("rollout", "status", f"statefulset/{self.release.fullname}", "--timeout=600s")
         self.release.namespace.kubectl(*words)
 
     def leader(self) -> str:
@@ -161,22 +153,10 @@ def using(release: Release, size: int) -> Iterator[Clients]:
     release.namespace.apply(client)
     release.namespace.wait("pod/clients", "condition=Ready")
     program = (HERE / "client.py").read_text()
-    words = [
-        "kubectl",
-        "--namespace",
-        release.namespace.name,
-        "exec",
-        "-i",
-        "clients",
-        "--",
-    ]
+    words = ["kubectl", "--namespace", release.namespace.name, "exec", "-i", "clients", "--"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [*words, "python3", "-c", program, str(size)],
-        text=True,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
+        [*words, "python3", "-c", program, str(size)], text=True, stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         try:
             clients = Clients(process)
@@ -187,7 +167,7 @@ def using(release: Release, size: int) -> Iterator[Clients]:
 
 
 @contextmanager
-def placed(chart: Path, folder: Path, *, image: str, size: int, sets: Sequence[str] = ()) -> Iterator[Place]:
+def placed(chart: Path, folder: Path, *, image: str, size: int, fill: int, sets: Sequence[str]) -> Iterator[Place]:
     """Install three servers and begin to use them, for a block."""
     helm = shutil.which("helm")
     assert helm, "there is no helm on PATH"
@@ -197,7 +177,7 @@ def placed(chart: Path, folder: Path, *, image: str, size: int, sets: Sequence[s
         release = Release(helm, space, "soak")
         release.installed(str(values), chart=chart, sets=sets, more=named(image))
         with using(release, size) as clients:
-            place = Place(release, chart, str(values), clients, hands, sets)
+            place = Place(release, chart, str(values), clients, hands, sets, fill)
             place.rolled_out()
             yield place
 
@@ -207,15 +187,7 @@ def privileged() -> Iterator[Namespace]:
     """Make a namespace whose pods may do anything, for a block."""
     made = Namespace(f"natsmith-hands-{secrets.token_hex(4)}")
     run(["kubectl", "create", "namespace", made.name])
-    run(
-        [
-            "kubectl",
-            "label",
-            "namespace",
-            made.name,
-            "pod-security.kubernetes.io/enforce=privileged",
-        ]
-    )
+    run(["kubectl", "label", "namespace", made.name, "pod-security.kubernetes.io/enforce=privileged"])
     try:
         yield made
     finally:

@@ -35,17 +35,11 @@ def play(place: Place, name: str, images: Images) -> Row:
     return Row(operation=name, seconds=seconds, found=place.clients.ask("end"))
 
 
-def rows(
-    chart: Path,
-    folder: Path,
-    names: list[str],
-    images: Images,
-    given: argparse.Namespace,
-) -> list[Row]:
+def rows(chart: Path, folder: Path, names: list[str], images: Images, given: argparse.Namespace) -> list[Row]:
     """Install *chart*, and let the operations happen one after the other."""
     done = []
     image = images.before if "version" in names else images.after
-    with placed(chart, folder, image=image, size=given.size, sets=given.sets) as place:
+    with placed(chart, folder, image=image, size=given.size, fill=given.fill, sets=given.sets) as place:
         for name in names:
             row = play(place, name, images)
             print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
@@ -56,26 +50,13 @@ def rows(
 def main() -> int:
     """Play what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=[*OPERATIONS],
-        help="just this operation; may be repeated",
-    )
-    parser.add_argument(
-        "--servers",
-        action="append",
-        choices=["ours", "untuned"],
-        help="just these servers",
-    )
+    parser.add_argument("--only", action="append", choices=[*OPERATIONS], help="just this operation; may be repeated")
+    parser.add_argument("--servers", action="append", choices=["ours", "untuned"], help="just these servers")
     parser.add_argument("--repeat", type=int, default=1, help="how often each operation happens (1)")
     parser.add_argument("--size", type=int, default=256, help="bytes of each value (256)")
+    parser.add_argument("--fill", type=int, default=1024, help="MiB that an empty server has to get (1024)")
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="sets",
-        help="a value of the chart, as Helm takes it",
+        "--set", action="append", default=[], dest="sets", help="a value of the chart, as Helm takes it"
     )
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

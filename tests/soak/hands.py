@@ -1,8 +1,9 @@
-"""What somebody on a node does to a server: `CONTAINER kill`, or `CONTAINER cut|mend ADDRESS…`; in a pod that may do anything."""
+"""What happens to a server on its node: `CONTAINER kill|fill|free`, or `CONTAINER cut|mend ADDRESS…`; in a pod that may do anything."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -28,6 +29,17 @@ def processes(container: str) -> list[int]:
     return sorted(found)
 
 
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(2**16))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
 def route(kind: int, address: str) -> None:
     """Add or remove a route on which everything to *address* is lost."""
     flags = REQUEST | ACKNOWLEDGE | (CREATE if kind == NEW_ROUTE else 0)
@@ -48,6 +60,10 @@ def main(container: str, verb: str, addresses: list[str]) -> None:
     if verb == "kill":
         for each in found:
             os.kill(each, signal.SIGKILL)
+        return
+    if verb in ("fill", "free"):
+        full = Path(f"/proc/{found[0]}/root/data/full")
+        fill(full) if verb == "fill" else full.unlink()
         return
     with open(f"/proc/{found[0]}/ns/net") as network:
         if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), NETWORK):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from soak.place import Place
 
 CALM, CUT = 10.0, 20.0
-"""Seconds in which nothing happens, and that two servers do not reach each other."""
+"""Seconds in which nothing happens, and that two servers do not reach each other, or one has a full disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,9 @@ class Operation:
     run: Callable[[Place, Images], None]
     planned: bool
     """Whether clients must not notice it: a person wants it, and nothing has failed."""
+
+    small_disk: bool = False
+    """Whether it needs servers of its own, whose disk can be filled."""
 
 
 def _calm(place: Place, images: Images) -> None:
@@ -93,6 +96,13 @@ def _cut(place: Place, images: Images) -> None:
     place.by_hand(other, "mend", addresses[leader])
 
 
+def _disk(place: Place, images: Images) -> None:
+    leader = place.leader()
+    place.by_hand(leader, "fill")
+    time.sleep(CUT)
+    place.by_hand(leader, "free")
+
+
 OPERATIONS = {
     "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),
     "version": Operation(what="another version of the server", run=_version, planned=True),
@@ -102,5 +112,6 @@ OPERATIONS = {
     "delete": Operation(what="the leader's pod deleted", run=_delete, planned=True),
     "kill": Operation(what="the leader killed (SIGKILL)", run=_kill, planned=False),
     "cut": Operation(what="leader and another cut off, 20 s", run=_cut, planned=False),
+    "disk": Operation(what="the leader's disk full, 20 s", run=_disk, planned=False, small_disk=True),
     "rollback": Operation(what="helm rollback to the first revision", run=_rollback, planned=True),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from e2e.cluster import Manifest, Namespace, namespace, run
-from e2e.release import CHART, Release
+from e2e.release import Release
 
 HERE = Path(__file__).parent
 VALUES = {
@@ -30,29 +30,6 @@ VALUES = {
         "EVENTS": {"subjects": ["soak.events"], "maxBytes": "512Mi", "replicas": 3, "consumers": {"workers": {}}}
     },
 }
-
-UNTUNED = """
-{{- with include "soak.statefulset" . | fromYaml }}
-{{- $_ := unset .spec "podManagementPolicy" }}
-{{- $_ := unset .spec "minReadySeconds" }}
-{{- $_ := unset .spec.template.spec "terminationGracePeriodSeconds" }}
-{{- range $container := .spec.template.spec.containers }}
-{{- range list "lifecycle" "startupProbe" "readinessProbe" "livenessProbe" }}
-{{- $_ := unset $container . }}
-{{- end }}
-{{- end }}
-{{ toYaml . }}
-{{- end }}
-"""
-
-
-def untuned(folder: Path) -> Path:
-    """Copy the chart without what it does for a restart: no preStop, no probes, Kubernetes' own grace, order and no budget."""
-    chart = Path(shutil.copytree(CHART, folder / "natsmith"))
-    template = chart / "templates" / "nats-statefulset.yaml"
-    template.write_text('{{- define "soak.statefulset" -}}\n' + template.read_text() + "\n{{- end -}}\n" + UNTUNED)
-    (chart / "templates" / "nats-pdb.yaml").unlink()
-    return chart
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[2]
 # Run as a script, it has to find the other tests' modules itself.
 sys.path[:0] = [str(ROOT / "tests")]
 
-from e2e.release import CHART  # noqa: E402  (the path is only known by now)
-from natsmith.clock import clock  # noqa: E402
+from natsmith.clock import clock  # noqa: E402  (the path is only known by now)
+from soak.charts import chart  # noqa: E402
 from soak.operations import OPERATIONS, Images  # noqa: E402
-from soak.place import Place, placed, untuned  # noqa: E402
+from soak.place import Place, placed  # noqa: E402
 from soak.table import Row, broken, table  # noqa: E402
 
 
@@ -35,15 +35,24 @@ def play(place: Place, name: str, images: Images) -> Row:
     return Row(operation=name, seconds=seconds, found=place.clients.ask("end"))
 
 
-def rows(chart: Path, folder: Path, names: list[str], images: Images, given: argparse.Namespace) -> list[Row]:
-    """Install *chart*, and let the operations happen one after the other."""
+SMALL_DISK = ("nats.jetstream.storage.persistent=false", "nats.jetstream.storage.size=1Gi")
+
+
+def rows(servers: str, folder: Path, names: list[str], images: Images, given: argparse.Namespace) -> list[Row]:
+    """Install *servers*, and let the operations happen one after the other."""
     done = []
     image = images.before if "version" in names else images.after
-    with placed(chart, folder, image=image, size=given.size, fill=given.fill, sets=given.sets) as place:
-        for name in names:
-            row = play(place, name, images)
-            print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
-            done.append(row)
+    for small_disk in (False, True):
+        some = [each for each in names if OPERATIONS[each].small_disk == small_disk]
+        if not some:
+            continue
+        made = chart(folder / str(small_disk), tuned=servers == "ours", small_disk=small_disk)
+        sets = [*given.sets, *(SMALL_DISK if small_disk else ())]
+        with placed(made, folder, image=image, size=given.size, fill=given.fill, sets=sets) as place:
+            for name in some:
+                row = play(place, name, images)
+                print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
+                done.append(row)
     return done
 
 
@@ -73,8 +82,7 @@ def main() -> int:
         for servers in given.servers or ["ours", "untuned"]:
             folder = Path(temporary) / servers
             folder.mkdir()
-            chart = CHART if servers == "ours" else untuned(folder)
-            found[servers] = rows(chart, folder, names, images, given)
+            found[servers] = rows(servers, folder, names, images, given)
     print(table(found))
     wrong = [sentence for row in found.get("ours", []) for sentence in broken(row)]
     for sentence in wrong:

@@ -108,7 +108,7 @@ OPERATIONS = {
     "version": Operation(what="another version of the server", run=_version, planned=True),
     "config": Operation(what="another configuration", run=_configuration, planned=True),
     "restart": Operation(what="rolling restart", run=_restart, planned=True),
-    "empty": Operation(what="the same, the first with an empty volume", run=_empty, planned=True),
+    "empty": Operation(what="the same, the first with an empty volume", run=_empty, planned=False),
     "delete": Operation(what="the leader's pod deleted", run=_delete, planned=True),
     "kill": Operation(what="the leader killed (SIGKILL)", run=_kill, planned=False),
     "cut": Operation(what="leader and another cut off, 20 s", run=_cut, planned=False),

@@ -125,8 +125,12 @@ class Link:
                 await self._client.publish(subject, payload, reply=token, headers=headers)
                 answer = await future
         except TimeoutError:
+            # Without one, JetStream is silent instead of refusing.
+            quorum = (
+                " (no quorum? More than half of the cluster's servers must run)" if self.greeting.get("cluster") else ""
+            )
             raise NotReady(
-                f"{self.where} did not answer {subject} within {self.timeout:g} s: run the same command again"
+                f"{self.where} did not answer {subject} within {self.timeout:g} s{quorum}: run the same command again"
             ) from None
         except nats.errors.Error as error:
             raise NotReady(f"{subject} could not be sent to {self.where}: {error}") from error

@@ -278,6 +278,8 @@ async def main(size: int) -> None:
                 answer = await clients.end(stream)
             elif line.startswith("fill "):
                 await fill(stream, int(line.split()[1]))
+            elif line == "erase":
+                await stream.delete_msg(f"KV_{BUCKET}", min(clients.acks))
             elif line == "leader":
                 cluster = (await stream.stream_info(f"KV_{BUCKET}")).cluster
                 answer = cluster.leader if cluster else None

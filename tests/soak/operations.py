@@ -32,6 +32,9 @@ class Operation:
     small_disk: bool = False
     """Whether it needs servers of its own, whose disk can be filled."""
 
+    sabotage: bool = False
+    """Whether it breaks a truth on purpose: the soak has to see that, and it happens only where it is asked for."""
+
 
 def _calm(place: Place, images: Images) -> None:
     time.sleep(CALM)
@@ -103,6 +106,11 @@ def _disk(place: Place, images: Images) -> None:
     place.by_hand(leader, "free")
 
 
+def _erase(place: Place, images: Images) -> None:
+    time.sleep(1)
+    place.clients.ask("erase")
+
+
 OPERATIONS = {
     "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),
     "version": Operation(what="another version of the server", run=_version, planned=True),
@@ -114,4 +122,5 @@ OPERATIONS = {
     "cut": Operation(what="leader and another cut off, 20 s", run=_cut, planned=False),
     "disk": Operation(what="the leader's disk full, 20 s", run=_disk, planned=False, small_disk=True),
     "rollback": Operation(what="helm rollback to the first revision", run=_rollback, planned=True),
+    "erase": Operation(what="an acknowledged write erased by hand", run=_erase, planned=True, sabotage=True),
 }

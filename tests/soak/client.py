@@ -279,7 +279,7 @@ async def main(size: int) -> None:
             elif line.startswith("fill "):
                 await fill(stream, int(line.split()[1]))
             elif line == "erase":
-                await stream.delete_msg(f"KV_{BUCKET}", min(clients.acks))
+                await stream.purge_stream(f"KV_{BUCKET}", subject=f"$KV.{BUCKET}.{clients.newest[0]}")
             elif line == "leader":
                 cluster = (await stream.stream_info(f"KV_{BUCKET}")).cluster
                 answer = cluster.leader if cluster else None

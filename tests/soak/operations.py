@@ -107,7 +107,7 @@ def _disk(place: Place, images: Images) -> None:
 
 
 def _erase(place: Place, images: Images) -> None:
-    time.sleep(1)
+    time.sleep(3)
     place.clients.ask("erase")
 
 

@@ -2,7 +2,7 @@
 
 It needs the cluster of KUBECONFIG and the images NATSMITH_IMAGE, NATS_IMAGE and, for the server's upgrade,
 NATS_IMAGE_BEFORE. The same operations are done to the chart and to a StatefulSet without what the chart does for a
-restart. The exit code is 1 if the chart broke a truth.
+restart. The exit code is 1 if the chart broke a truth; `--only erase` breaks one on purpose, and has to say so.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ SERVERS := 2.11.11 2.12.8 2.14.6 2.15.1
 PYTEST := $(BIN)/pytest -c provisioner/pyproject.toml --rootdir .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up unit live test browser alerts lint format generate lock image e2e kind bench chaos elections clean
+.PHONY: help setup demo up unit live test browser alerts lint format generate lock image e2e kind soak bench chaos elections clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,11 @@ kind: ## A cluster for e2e, for those who have docker and kind
 	kind create cluster --config tests/e2e/kind.yaml
 	docker pull $(NATS_IMAGE)
 	kind load docker-image $(IMAGE) $(NATS_IMAGE)
+
+NATS_IMAGE_BEFORE ?=
+SOAK ?=
+soak: $(VENV)/.done ## Three servers in that cluster changed, killed and cut off under clients; NATS_IMAGE_BEFORE is upgraded; SOAK='--only restart'
+	NATSMITH_IMAGE=$(IMAGE) NATS_IMAGE=$(NATS_IMAGE) NATS_IMAGE_BEFORE=$(NATS_IMAGE_BEFORE) $(BIN)/python tests/soak/run.py $(SOAK)
 
 bench: $(VENV)/.done ## Speed and memory, as ratios against a bare script in the same run
 	$(BIN)/python tests/bench/run.py

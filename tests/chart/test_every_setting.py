@@ -57,6 +57,7 @@ OTHERS: dict[str, Any] = {
     "nats.tls.certManager.issuer": "other",
     "nats.tls.certManager.issuerKind": "ClusterIssuer",
     "nats.tls.certManager.dnsNames": ["other"],
+    "nats.waitForCurrent": False,
     "nats.systemUser.name": "other",
     "nats.systemUser.password": "other",
     "nats.systemUser.nkey": A_THIRD,

@@ -219,3 +219,22 @@ def test_the_account_s_limits_and_the_user_s_rights_arrive(helm: Path) -> None:
 
     assert found["jetstream"] == {"max_memory": 2**20, "max_file": 2_000_000, "max_streams": 3, "max_consumers": 4}
     assert [rights] == [each["permissions"] for each in found["users"] if each.get("user") == "u"]
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({"replicas": 3}, "/healthz"),
+        ({"replicas": 3, "waitForCurrent": False}, "/healthz?js-server-only=true"),
+        ({"replicas": 1}, "/healthz?js-server-only=true"),
+    ],
+    ids=["three", "three that do not wait", "one"],
+)
+def test_only_a_start_of_several_waits_for_streams(settings: Values, asked: str, helm: Path) -> None:
+    """One broken stream keeps a server that restarts from being ready, and no server that serves."""
+    server = pod(rendered(nats(**settings), helm=helm))["containers"][0]
+
+    assert asked == server["startupProbe"]["httpGet"]["path"]
+    assert "/healthz?js-server-only=true" == server["readinessProbe"]["httpGet"]["path"]
+    assert "/healthz?js-enabled-only=true" == server["livenessProbe"]["httpGet"]["path"]

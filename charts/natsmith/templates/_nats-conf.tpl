@@ -49,7 +49,8 @@ server_name: $SERVER_NAME
 {{ ternary "https_port" "http_port" (and .Values.nats.tls.monitoring (include "natsmith.tlsSecret" . | empty | not)) }}: 8222
 pid_file: /var/run/nats/nats.pid
 system_account: $SYS
-lame_duck_grace_period: 10s
+# JetStream is gone from a leaving server at once, so its clients have nothing to wait for; nats-server waits 10 s by itself.
+lame_duck_grace_period: 1s
 lame_duck_duration: {{ int64 .Values.nats.lameDuckSeconds }}s
 {{- end -}}
 

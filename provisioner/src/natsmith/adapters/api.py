@@ -26,6 +26,11 @@ UNHEARD_SECONDS = 2
 ASK_AGAIN_SECONDS = 0.05
 """Nobody announces that they have heard it."""
 
+RESTART_SECONDS = 30
+"""How long a server of a cluster may take to come back when it is restarted; what only it has is in no listing meanwhile."""
+
+LIST_AGAIN_SECONDS = 0.5
+
 Entry = TypeVar("Entry")
 
 
@@ -98,17 +103,24 @@ class Api:
         """Return all entries of a listing: the first page tells how many there are, the others follow, a few at once."""
         gate = asyncio.Semaphore(PAGES_AT_ONCE)
 
+        until = clock() + RESTART_SECONDS
+
         async def page(offset: int) -> tuple[list[Entry], int]:
             async with gate:
-                answer = await self._find(call, {"offset": offset})
-            if answer is None:
-                return [], 0
-            missing = answer.get("missing")
-            if missing:
-                # Only a cluster says so. Taken for absent, they would be planned as new.
-                names = ", ".join(missing)
-                raise NotReady(f"{self._link.where} cannot reach {names} now: a server of the cluster may be down")
-            return [convert(each) for each in answer[key] or []], answer["total"]
+                while True:
+                    answer = await self._find(call, {"offset": offset})
+                    if answer is None:
+                        return [], 0
+                    missing = answer.get("missing")
+                    if not missing:
+                        return [convert(each) for each in answer[key] or []], answer["total"]
+                    # Only a cluster says so. Taken for absent, they would be planned as new.
+                    if clock() >= until:
+                        names = ", ".join(missing)
+                        raise NotReady(
+                            f"{self._link.where} cannot reach {names} for {RESTART_SECONDS} s: a server of the cluster may be down"
+                        )
+                    await asyncio.sleep(LIST_AGAIN_SECONDS)
 
         first, total = await page(0)
         offsets = range(len(first), total, len(first)) if first else range(0)

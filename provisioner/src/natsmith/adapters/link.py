@@ -126,7 +126,7 @@ class Link:
                 answer = await future
         except TimeoutError:
             raise NotReady(
-                f"{self.where} did not answer {subject} within {self.timeout:g} s: run the same command again"
+                f"{self.where} did not answer {subject} within {self.timeout:g} s{self._quorum}: run the same command again"
             ) from None
         except nats.errors.Error as error:
             raise NotReady(f"{subject} could not be sent to {self.where}: {error}") from error
@@ -135,8 +135,15 @@ class Link:
         if isinstance(answer, NatsmithError):
             raise answer
         if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
-            raise Unheard(f"nobody answers {subject} at {self.where}: run the same command when somebody does")
+            raise Unheard(
+                f"nobody answers {subject} at {self.where}{self._quorum}: run the same command when somebody does"
+            )
         return bytes(answer.data), answer.headers or {}
+
+    @property
+    def _quorum(self) -> str:
+        """What silence may mean: without a quorum a cluster's JetStream mostly does not refuse, but says nothing."""
+        return " (no quorum? More than half of the cluster's servers must run)" if self.greeting.get("cluster") else ""
 
     async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:
         """Have *heard* called with every message on *subject*; the answer ends that."""

@@ -135,8 +135,8 @@ def alone(version: str) -> Iterator[Site]:
 
 
 @contextmanager
-def three(version: str) -> Iterator[Site]:
-    """Run a cluster of three servers."""
+def three(version: str, *, started: int = len(NODES)) -> Iterator[Site]:
+    """Run a cluster of three servers, of which so many are *started*."""
     ports = free_ports(len(NODES))
     routes = [f"nats-route://127.0.0.1:{port}" for port in ports]
     servers: dict[str, Embedded] = {}
@@ -155,7 +155,8 @@ def three(version: str) -> Iterator[Site]:
                 }
                 config.write_text(json.dumps(settings))
                 servers[name] = Embedded(binary(version), home, config)
-                servers[name].start()
+                if len(servers) <= started:
+                    servers[name].start()
             yield Site(servers, itertools.count())
         finally:
             for server in servers.values():

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Literal
+from typing import Any, Literal
 
 from natsmith.adapters import answers, wire
 from natsmith.adapters.api import PASSING, Api
@@ -29,6 +29,7 @@ from natsmith.adapters.server import (
     Relay,
     StreamInfo,
 )
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.log import Log
 
@@ -39,6 +40,10 @@ OLDEST_LEVEL = 1
 
 COUNTING_SECONDS = (10, 1)
 """How long a consumer that only counts may outlive a run that died before it was deleted; less where a stream says so."""
+
+NO_PEERS = 10005
+PEERS_SECONDS, PEERS_AGAIN_SECONDS = 15, 0.5
+"""How long a cluster may need to know its servers, and how often it is asked; one that has too few refuses after that."""
 
 THRESHOLD_EXCEEDED = 10153
 NO_SUCH_SEQUENCE = 10043
@@ -73,11 +78,23 @@ class JetStream(Api):
 
     async def create_stream(self, config: Config) -> StreamInfo:
         """Create a stream."""
-        return answers.stream(await self._ask(f"STREAM.CREATE.{config['name']}", config))
+        return answers.stream(await self._placed(f"STREAM.CREATE.{config['name']}", config))
 
     async def update_stream(self, config: Config) -> StreamInfo:
         """Make *config* the whole configuration of a stream."""
-        return answers.stream(await self._ask(f"STREAM.UPDATE.{config['name']}", config))
+        return answers.stream(await self._placed(f"STREAM.UPDATE.{config['name']}", config))
+
+    async def _placed(self, call: str, config: Config) -> dict[str, Any]:
+        """Ask for a stream; in a cluster that has just begun or grown the leader does not know of all servers yet."""
+        until = clock() + PEERS_SECONDS
+        while True:
+            try:
+                return await self._ask(call, config)
+            except Refused as refused:
+                if refused.code != NO_PEERS or clock() > until:
+                    raise
+            # Nobody announces a server that is known now; the deadline above bounds the loop.
+            await asyncio.sleep(PEERS_AGAIN_SECONDS)
 
     async def delete_stream(self, name: str) -> None:
         """Delete a stream."""

@@ -277,6 +277,7 @@ class Answering:
     """A connection that gives one answer to everything."""
 
     where = "memory"
+    quorum = ""
     greeting: Mapping[str, Any] = {"max_payload": 1000}
 
     def __init__(self, answer: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ async def seen(client: Client) -> dict[str, int | None]:
 async def test_a_bucket_made_by_hand_expires_from_the_upgrade_on(release: MakeRelease) -> None:
     """max_age 0 becomes 30, 60 and 20 seconds in the very same stream, under one connection; no entry is lost."""
     registry = release("registry")
-    registry.installed(sets=["provisioner.mode=none"])
+    registry.installed()
     registry.namespace.kubectl("rollout", "status", f"statefulset/{registry.fullname}", "--timeout=60s")
     async with registry.client() as client:
         await client.jetstream().create_key_value(bucket="service_registry", history=10)

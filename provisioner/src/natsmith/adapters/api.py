@@ -84,7 +84,7 @@ class Api:
             return answer
         if refused.code in self.passing:
             raise NotReady(
-                f"{self._link.where} cannot answer {call} now: {refused}. Run the same command again"
+                f"{self._link.where} cannot answer {call} now: {refused}{self._link.quorum}. Run the same command again"
             ) from refused
         raise refused
 

@@ -126,7 +126,7 @@ class Link:
                 answer = await future
         except TimeoutError:
             raise NotReady(
-                f"{self.where} did not answer {subject} within {self.timeout:g} s{self._quorum}: run the same command again"
+                f"{self.where} did not answer {subject} within {self.timeout:g} s{self.quorum}: run the same command again"
             ) from None
         except nats.errors.Error as error:
             raise NotReady(f"{subject} could not be sent to {self.where}: {error}") from error
@@ -136,12 +136,12 @@ class Link:
             raise answer
         if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
             raise Unheard(
-                f"nobody answers {subject} at {self.where}{self._quorum}: run the same command when somebody does"
+                f"nobody answers {subject} at {self.where}{self.quorum}: run the same command when somebody does"
             )
         return bytes(answer.data), answer.headers or {}
 
     @property
-    def _quorum(self) -> str:
+    def quorum(self) -> str:
         """What silence may mean: without a quorum a cluster's JetStream mostly does not refuse, but says nothing."""
         return " (no quorum? More than half of the cluster's servers must run)" if self.greeting.get("cluster") else ""
 

@@ -84,7 +84,8 @@ def existing(tmp_path: Path) -> tuple[Path, list[Manifest]]:
     """Give the passwords in a Secret for all users."""
     accounts: dict[str, object] = {account: {"users": {f"u-{account}": {}}} for account in BY_ACCOUNT}
     values = {"accounts": accounts, "credentials": {"existingSecret": "mine"}}
-    return written(tmp_path, values), [secret("mine", {**by_contract("_SYS.sys", "$1 k"), **all_files()})]
+    servers = {**by_contract("_SYS.sys", "$1 k"), **by_contract("_SYS.reloader", "a b")}
+    return written(tmp_path, values), [secret("mine", {**servers, **all_files()})]
 
 
 def each_its_own(tmp_path: Path) -> tuple[Path, list[Manifest]]:

@@ -35,7 +35,7 @@ POLL_SECONDS = 0.5
 
 
 UNWRITTEN = "the lock cannot be written to the state bucket natsmith_state"
-LOST = "which holds nothing that cannot be lost"
+"""How both refusals of it begin."""
 
 
 class Lease:
@@ -49,10 +49,11 @@ class Lease:
         self._until = 0.0
         self._lost = ""
         self.no_room: Refused | None = None
-        """Why the lock cannot be stored, where nothing can."""
+        """Why the lock could not be stored the last time, where nothing could."""
 
     async def take(self) -> bool:
         """Take the lock if nobody holds it."""
+        self.no_room = None
         try:
             if await self._write(expect=0):
                 return True
@@ -65,11 +66,12 @@ class Lease:
         except Refused as refusal:
             if refusal.code == WRITTEN_TOGETHER:  # another run takes it just now, or asks whether it can
                 return False
-            self.no_room = refusal if refusal.code in NO_ROOM else None
-            if self.no_room:  # messages expire, and a server with a higher limit may be about to start
+            if refusal.code in NO_ROOM:  # messages expire, and a server with a higher limit may be about to start
+                self.no_room = refusal
                 return False
             raise DecisionNeeded(
-                f"{UNWRITTEN}: {refusal}. Mend what it names, or delete that bucket, {LOST}"
+                f"{UNWRITTEN}: {refusal}. Mend what it names, "
+                "or delete that bucket, which holds nothing that cannot be lost"
             ) from refusal
 
     async def renew(self) -> None:

@@ -303,7 +303,7 @@ async def test_a_certificate_of_another_authority_takes_over(
         try:
             async with await connect(
                 Connection(**who, **files(shown, trusted)),
-                timeout=1,
+                timeout=within,
                 log=Log(stream=StringIO()),
             ):
                 return False

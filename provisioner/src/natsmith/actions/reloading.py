@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady
 from natsmith.log import Log
 from natsmith.model.loading import Round, Seen, judged
@@ -42,7 +42,7 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
 
 async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:
     """Return when no server has an older configuration than *expected* that a reload can change."""
-    began = time.monotonic()
+    began = clock()
     told: set[tuple[str, str]] = set()
     while True:
         now = judged(await system.servers(count), expected)
@@ -53,7 +53,7 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
             for each in after:
                 _tell(each, expected, told, log)
             now = judged([*now.current, *after, *now.leaving], expected)
-        spent = time.monotonic() - began
+        spent = clock() - began
         answered = len(now.current) + len(now.behind) + len(now.leaving)
         if answered and not now.behind and (answered >= count or spent >= MISSING_SECONDS):
             if answered < count:

@@ -13,13 +13,13 @@ from natsmith.model.observed import Limits
 from natsmith.model.units import NANOS, parse_time
 
 NEVER = "0001-01-01T00:00:00Z"
+"""How the server writes that there is no such time."""
 
 SILENT_SECONDS = 10
 """After so long without a word from a replica its leader does not count on it."""
 
 UNHEARD = 2**63 - 1
 """The lag of a replica that was not heard of lately: nobody knows it."""
-"""How the server writes that there is no such time."""
 
 Answer = Mapping[str, Any]
 
@@ -90,8 +90,10 @@ def stream(answer: Answer) -> StreamInfo:
 
 def _offline(replica: Answer, cluster: Answer, now: str) -> bool:
     """Return whether a replica's server is gone; the server itself says so only after minutes."""
-    if replica.get("current") or replica.get("offline"):
-        return not replica.get("current")
+    if replica.get("current"):
+        return False
+    if replica.get("offline"):
+        return True
     silent = replica.get("active", 0) / NANOS
     if not silent and now and cluster.get("leader_since"):  # this leader never heard of it
         silent = (parse_time(now) - parse_time(cluster["leader_since"])).total_seconds()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 from natsmith.actions.reloading import load, refused, reload_all
@@ -11,6 +10,7 @@ from natsmith.adapters import connections
 from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.system import connect_system
 from natsmith.cli import screen, sessions
+from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model.loading import TAG
@@ -43,14 +43,14 @@ async def before(args: argparse.Namespace, log: Log) -> None:
     if not args.reload:
         return
     _check(args.reload_expect, "--reload-expect", needed=True)
-    began = time.monotonic()
+    began = clock()
     above = connections.overrides(args, home=connections.home_directory())
     named = from_file(Path(args.reload), above)
     _one(tuple(named), args.reload)
     async with await connect_system(*named.values(), timeout=args.timeout, log=log) as system:
         await load(system, args.reload_expect, count=args.reload_servers, within=args.reload_within, log=log)
     if args.within is not None:
-        args.within = max(args.within - (time.monotonic() - began), 1.0)
+        args.within = max(args.within - (clock() - began), 1.0)
 
 
 def _one(named: tuple[str, ...], file: str) -> str:

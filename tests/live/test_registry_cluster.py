@@ -108,6 +108,28 @@ async def test_a_server_that_dies_loses_nobody_and_who_dies_with_it_expires(
             assert OTHERS == len(await each.instances("payments"))
 
 
+async def test_who_lives_is_not_lost_while_too_few_servers_are_left_to_store_anything(
+    site: Site, clients: list[Client]
+) -> None:
+    await prepared(clients[0])
+    name = await leader_of(clients[0], "KV_service_registry")
+    others = [each for each in site.servers if each != name]
+    client = clients[list(site.servers).index(name)]
+    async with AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(Registry(client))
+        heard = await stack.enter_async_context(watching(registry))
+        for number in range(OTHERS):
+            await stack.enter_async_context(registry.instance("payments", id=f"alive-{number}"))
+        await heard.until(f"joined payments.alive-{OTHERS - 1}")
+        for each in others:
+            site.servers[each].kill()
+        await steadily(3 * TTL, lambda: not lost(heard), lambda: heard.told)
+        for each in others:
+            await asyncio.to_thread(site.servers[each].start)
+        await steadily(3 * TTL, lambda: not lost(heard), lambda: heard.told)
+        assert OTHERS == len(await registry.instances("payments"))
+
+
 async def test_a_leader_is_followed_by_one_although_the_server_that_decides_dies(
     site: Site, clients: list[Client], eventually: Eventually
 ) -> None:

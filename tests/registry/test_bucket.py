@@ -74,6 +74,27 @@ def test_what_the_server_tells_of_a_bucket() -> None:
     assert Bucket(name="b", created="c", ttl=30, history=10, memory=True, entries=3, last_revision=9) == found
 
 
+@pytest.mark.parametrize(
+    ("others", "alone"),
+    [
+        ([], False),
+        ([{"active": NANO}, {"active": 60 * NANO}], False),
+        ([{"active": 2 * NANO}, {"active": 60 * NANO}], True),
+        ([{"active": NANO, "offline": True}, {"offline": True}], True),
+        ([{"active": NANO}, {"active": NANO}, {"offline": True}, {"offline": True}], False),
+        ([{"active": NANO}, {"offline": True}, {"offline": True}, {"offline": True}], True),
+    ],
+)
+def test_who_leads_a_bucket_and_whether_enough_others_hear_it(others: list[dict[str, Any]], alone: bool) -> None:
+    config = {"subjects": ["$KV.b.>"]}
+    cluster = {"leader": "n1", "leader_since": "2026-01-01T00:00:00Z", "replicas": others}
+
+    found = bucket_of("b", {"config": config, "state": {}, "cluster": cluster})
+
+    assert ("n1 2026-01-01T00:00:00Z", alone) == (found.led, found.alone)
+    assert ("", False) == (bucket_of("b", {"config": config, "state": {}}).led, Bucket(name="b").alone)
+
+
 @pytest.mark.parametrize("config", [{"subjects": ["other"]}, {"subjects": ["$KV.b.>"], "mirror": {"name": "x"}}, {}])
 def test_a_stream_that_is_no_bucket_is_named(config: dict[str, Any]) -> None:
     with pytest.raises(DecisionNeeded, match="the stream KV_b is no bucket that can be written to"):

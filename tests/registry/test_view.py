@@ -123,6 +123,19 @@ async def test_who_was_late_already_when_the_reader_began_has_no_more_time_than_
     assert [] == await told.after(2)
 
 
+async def test_nobody_is_let_go_at_once_where_another_server_leads_since(told: Told) -> None:
+    led = [Bucket(name="b", created="1", ttl=TTL, led=each) for each in ("n1 10:00", "n2 10:01", "n2 10:05")]
+    told.view.begins(led[0], anew=False)
+    told.view.current()
+    for each in led[1:]:
+        told.beat("s.a")
+        told.line.time += TTL + 1
+        told.view.begins(each, anew=False)  # as the feed does when it is asked whether all was told
+        told.view.current()
+        assert ["s.a"] == await told.after(TTL / 3 + RECONNECT_SECONDS - 1)
+    assert [] == await told.after(2)
+
+
 async def test_nobody_is_let_go_while_something_may_not_have_been_told(told: Told) -> None:
     told.beat("s.a")
     told.feed.complete = False

@@ -13,6 +13,9 @@ NANO = 1_000_000_000
 GRACE_SECONDS = 5
 """How much older than its time to live an entry may get where only readers expire it."""
 
+QUORUM_SECONDS = 1.5
+"""How long a replica may be silent and counts as heard: they speak every second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
@@ -47,6 +50,11 @@ class Bucket:
     max_value: int = -1
     entries: int = 0
     last_revision: int = 0
+    led: str = ""
+    """By which server and since when, where several have it: another word means that nothing could be written between."""
+
+    alone: bool = False
+    """Whether that server hears of too few others: it answers for a while yet, and can store nothing."""
 
     @property
     def stream(self) -> str:
@@ -124,6 +132,9 @@ def bucket_of(name: str, info: Mapping[str, Any]) -> Bucket:
             f"the stream KV_{name} is no bucket that can be written to: it moves just now (natsmith status says so), "
             "or somebody made it by hand"
         )
+    cluster = info.get("cluster") or {}
+    others = cluster.get("replicas") or []
+    heard = sum(not each.get("offline") and each.get("active", 0) < QUORUM_SECONDS * NANO for each in others)
     return Bucket(
         name=name,
         created=info.get("created", ""),
@@ -135,4 +146,6 @@ def bucket_of(name: str, info: Mapping[str, Any]) -> Bucket:
         max_value=config.get("max_msg_size", -1),
         entries=state.get("messages", 0),
         last_revision=state.get("last_seq", 0),
+        led=f"{cluster.get('leader', '')} {cluster.get('leader_since', '')}".strip(),
+        alone=2 * (heard + 1) <= len(others) + 1,
     )

@@ -111,6 +111,8 @@ class Feed:
             return False
         try:
             bucket = await self._line.bucket(self._name)
+            if bucket.alone:
+                raise NotReady(f"bucket {self._name} cannot be written to: too few of its servers hear of each other")
             if bucket.created == self._bucket.created and self._current.is_set():
                 if await self.reaches(bucket.last_revision):
                     self._look_at(bucket)

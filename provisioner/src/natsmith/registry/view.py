@@ -155,7 +155,8 @@ class View:
         if anew:
             self.unread.clear()
         if before.created:
-            self._away = self._away or self._feed.trouble is not None or before.created != bucket.created
+            other = (before.created, before.led) != (bucket.created, bucket.led)
+            self._away = self._away or self._feed.trouble is not None or other
         if not before.created or before.expires_like(bucket):
             return
         self._forgive(before)  # whose heartbeats still go by what was before

@@ -1,10 +1,23 @@
-"""Which replicas of a copy keep up, as the leader tells their lags one after the other."""
+"""Which copies, and which of their replicas, come nearer, as the server tells it one time after the other."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from natsmith.actions.catching_up import MOMENT, NEAR, Replicas
+from natsmith.actions import catching_up
+from natsmith.actions.catching_up import (
+    ALONE_SECONDS,
+    BEGIN_SECONDS,
+    MOMENT,
+    NEAR,
+    STALL_SECONDS,
+    Chase,
+    Replicas,
+    StandsStill,
+)
+from natsmith.adapters.server import StreamInfo
 
 
 @pytest.mark.parametrize(
@@ -42,3 +55,31 @@ def test_who_came_nearer_once_is_not_believed_for_ever() -> None:
 
 def test_one_server_alone_has_nobody_to_wait_for() -> None:
     assert Replicas().keep_up({}, 100)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "seconds"),
+    [
+        ({}, BEGIN_SECONDS),
+        ({"last_sequence": 3, "copying": True}, STALL_SECONDS),
+        ({"last_sequence": 3, "copying": True, "alone": True}, ALONE_SECONDS),
+        ({"last_sequence": 3, "alone": True}, ALONE_SECONDS),
+    ],
+    ids=["has nothing", "does not grow", "has no quorum", "has no leader"],
+)
+def test_a_copy_that_never_goes_on_is_given_up_after_its_time(
+    monkeypatch: pytest.MonkeyPatch, mirror: dict[str, Any], seconds: float
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(catching_up, "clock", lambda: now)
+    origin, copy = StreamInfo(config={}, last_sequence=1000), StreamInfo(config={}, **mirror)
+    chase = Chase("a", "b")
+    assert not chase.is_over(origin, copy)
+
+    now += seconds
+    assert not chase.is_over(origin, copy)
+    chase.still_worth_it(origin, copy)
+    now += 0.1
+
+    with pytest.raises(StandsStill):
+        chase.still_worth_it(origin, copy)

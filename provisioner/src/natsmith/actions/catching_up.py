@@ -16,6 +16,9 @@ NEAR = 256
 BEGIN_SECONDS = 10.0
 """A copy that has nothing after so long is made anew: who copies waits 30 s for an answer that a dead server owes it."""
 
+ALONE_SECONDS = 10.0
+"""A copy without a quorum for longer than an election takes is made anew: replicas of it may have stopped for good."""
+
 STALL_SECONDS = 45.0
 """A copy that did not grow for so long does not grow any more; who copies has waited, and has tried again."""
 
@@ -57,12 +60,8 @@ class TooSlow(NatsmithError):
     code = StoppedHalfway.code
 
 
-class NotBegun(TooSlow):
-    """A copy that has nothing yet, though there is something to copy."""
-
-
-class StandsStill(StoppedHalfway):
-    """A copy that does not grow any more."""
+class StandsStill(TooSlow):
+    """A copy that does not begin, or does not grow any more: it never goes on, and one that is made anew may."""
 
 
 async def caught_up(server: Server, source: str, copy: str, *, until: float | None, told: Told) -> None:
@@ -116,9 +115,11 @@ class Chase:
         now = clock()
         self.first = self.first or origin.last_sequence
         if not mirror.last_sequence and not mirror.copying and now - self.began > BEGIN_SECONDS:
-            raise NotBegun(f"the copy {self.copy} has nothing of {self.source} after {BEGIN_SECONDS:g} s")
+            raise StandsStill(f"the copy {self.copy} has nothing of {self.source} after {BEGIN_SECONDS:g} s")
         if mirror.last_sequence >= self.first:
             self.reached = self.reached or now
+        if mirror.alone and now - self.grown > ALONE_SECONDS:
+            raise StandsStill(f"the copy {self.copy} has no quorum any more: its replicas have stopped")
         if now - self.grown > STALL_SECONDS and not self.near:
             raise StandsStill(f"the copy {self.copy} stands still at {mirror.messages} of {origin.messages} messages")
         if self.reached and now - self.reached > CHASE_SECONDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from natsmith.actions import carrying
-from natsmith.actions.catching_up import NotBegun, StandsStill, TooSlow, both, caught_up
+from natsmith.actions.catching_up import StandsStill, TooSlow, both, caught_up
 from natsmith.actions.switching import Incomplete, alike
 from natsmith.actions.waking import Waking
 from natsmith.adapters import copies, wire
@@ -15,7 +15,7 @@ from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway
 from natsmith.model.moving import Record, room
 
 ANEW = 5
-"""How often a copy that does not begin is made anew; a server that comes back lets the first or second one begin."""
+"""How often a copy that stands still is made anew; a server that comes back lets the first or second one begin."""
 
 
 class Hops(Waking):
@@ -65,16 +65,16 @@ class Hops(Waking):
         began, told = clock(), self.told_of(source, copy)
         try:
             await caught_up(self.server, source, copy, until=self.about.until, told=told)
-        except NotBegun as error:
+            self.in_time(clock() - began)
+            await carrying.drain(self.server, source, self.lock)
+            await caught_up(self.server, source, copy, until=self.about.until, told=told)
+        except StandsStill as error:
             self._anew(error)
             self.step("delete", stream=copy)
             await self.server.delete_stream(copy)
             self.step("copy", into=copy)
             await self.begun(copies.copying(self.final, source, self.record))
             raise
-        self.in_time(clock() - began)
-        await carrying.drain(self.server, source, self.lock)
-        await caught_up(self.server, source, copy, until=self.about.until, told=told)
         await self.switch_out()
 
     def _anew(self, error: NatsmithError) -> None:
@@ -163,8 +163,8 @@ class Hops(Waking):
             await self.relay.to(through)
             try:
                 await caught_up(self.server, through, home, until=None, told=self.told_of(through, home))
-            except (NotBegun, StandsStill) as error:
-                await self._away()  # a copy that stands still never goes on
+            except StandsStill as error:
+                await self._away()
                 self._anew(error)
                 raise
             await self._pruned(back)

@@ -82,6 +82,7 @@ def stream(answer: Answer) -> StreamInfo:
         gaps=frozenset(state.get("deleted") or ()),
         lags={each["name"]: _lag(each) for each in replicas if each["name"] not in offline},
         offline=offline,
+        alone=bool(replicas) and (not cluster.get("leader") or 2 * len(offline) >= 1 + len(replicas)),
         copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),

@@ -91,6 +91,9 @@ class StreamInfo:
     offline: tuple[str, ...] = ()
     """Servers that have a replica and are not there."""
 
+    alone: bool = False
+    """Whether nothing can be stored: nobody leads it, or who does hears of too few others."""
+
     copying: bool = False
     """For a mirror: whether it has begun."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nats
+import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
@@ -166,6 +167,23 @@ class Release:
                 yield client
             finally:
                 await client.close()
+
+    async def logs_in(self, user: str, password: str) -> bool:
+        """Tell whether a login and its password are right."""
+
+        async def told(_: Exception) -> None:
+            """Print nothing: what matters is raised as well."""
+
+        with self.namespace.forwarded(f"svc/{self.fullname}", 4222) as port:
+            address = f"nats://127.0.0.1:{port}"
+            try:
+                client = await nats.connect(address, user=user, password=password, allow_reconnect=False, error_cb=told)
+            except nats.errors.Error as error:
+                if "authorization" not in str(error).lower():
+                    raise
+                return False
+            await client.close()
+            return True
 
     async def filled(self) -> dict[str, str]:
         """Write into the objects of values/dev.yaml as an application, and return all that was acknowledged."""

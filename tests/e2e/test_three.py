@@ -75,6 +75,25 @@ def test_three_become_five_and_never_less(release: MakeRelease, tmp_path: Path) 
     assert "nats.replicas is 3, but this release has 5 servers" in shrunk.text
 
 
+async def test_passwords_are_renewed_under_clients(release: MakeRelease, tmp_path: Path) -> None:
+    """A new generation restarts no server and disconnects nobody; the end of the overlap leaves the new login alone."""
+    dev, values = three(release, tmp_path)
+    before, old = identities(dev), dev.password("app.app")
+
+    with using(dev, 256) as clients:
+        dev.installed(values, sets=["credentials.generation=2,credentials.overlap=true"], more=["--wait"])
+        begun = clients.ask("end")
+    async with dev.client("app.2") as client:
+        await client.jetstream().key_value("soak")
+    dev.installed(values, sets=["credentials.generation=2"], more=["--wait"])
+
+    held(begun)
+    assert not [each for each in begun["counts"] if each.endswith("again")], begun["counts"]
+    assert before == identities(dev)
+    assert not await dev.logs_in("app", old)
+    assert await dev.logs_in("app.2", dev.password("app.app.2"))
+
+
 def test_without_a_quorum_nothing_is_written(release: MakeRelease, tmp_path: Path) -> None:
     """Two of three servers are gone: the provisioner says so within its time; when they are back, all is as it was."""
     dev, _ = three(release, tmp_path)

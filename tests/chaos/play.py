@@ -90,11 +90,15 @@ class Run:
         passing = [(f"t{ttl}-{index}", 1, ttl) for ttl in ttls for index in range(4)] if self.scenario.ttl else []
         return keys + again + passing
 
+    def tell(self, what: str) -> None:
+        """Keep when something happened."""
+        self.report.text += f"-- {what}, {time.monotonic() - self.ledger.started:.2f} s after the run began\n"
+
     async def note(self, ran: Ran) -> None:
         """Keep what a run of natsmith did."""
         self.report.steps += [short(line) for line in ran.steps]
-        end = f"killed at {ran.killed}" if ran.killed else f"ended with {ran.code}"
-        self.report.text += f"{ran.text}-- {end}, {time.monotonic() - self.ledger.started:.2f} s after the run began\n"
+        self.report.text += ran.text
+        self.tell(f"killed at {ran.killed}" if ran.killed else f"ended with {ran.code}")
         if ran.killed:
             self.report.killed.append(ran.killed)
             await free_lock(self.client)
@@ -146,7 +150,9 @@ async def _crash(run: Run, begun: asyncio.Event) -> None:
     await asyncio.sleep(run.scenario.delay)
     name = await run.site.leader(run.client, run.scenario.final, run.scenario.stream)
     run.report.crashed = True
+    run.tell(f"server {name} is killed")
     await run.site.crash(name, run.scenario.down)
+    run.tell(f"server {name} is there again")
 
 
 async def play(scenario: Scenario, site: Site, home: Path, slot: asyncio.Semaphore, act: Act) -> Report:

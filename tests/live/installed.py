@@ -240,7 +240,7 @@ def credentials(values: Path, *, name: str, release: str) -> Manifest:
     return made
 
 
-def certificate(directory: Path, *, name: str) -> Manifest:
+def certificate(directory: Path, *, name: str, ended: bool = False) -> Manifest:
     """Return a Secret with a certificate for this machine, that trusts itself and may do what servers and clients do."""
     directory.mkdir()
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -248,6 +248,9 @@ def certificate(directory: Path, *, name: str) -> Manifest:
     command += ["-addext", "subjectAltName=IP:127.0.0.1"]
     command += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
     subprocess.run(command, cwd=directory, capture_output=True, check=True)
+    if ended:
+        again = ["openssl", "x509", "-in", "tls.crt", "-signkey", "tls.key", "-days", "0", "-out", "tls.crt"]
+        subprocess.run(again, cwd=directory, capture_output=True, check=True)
     own, key = (directory / "tls.crt").read_text(), (directory / "tls.key").read_text()
     files = {"tls.crt": own, "tls.key": key, "ca.crt": own}
     return {"kind": "Secret", "metadata": {"name": name}, "stringData": files}

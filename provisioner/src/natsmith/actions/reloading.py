@@ -97,6 +97,6 @@ def refused(refusals: dict[str, str]) -> Sequence[str]:
     """Return a sentence for each server that refused its files."""
     return [
         f"server {name} refuses its new configuration and serves on with the one before: {refusal}. "
-        "Mend what it names, in the values or in the Secret, then upgrade again"
+        "Mend what it names, in the values or in the Secret, then upgrade again; after a rollback, roll back to another revision"
         for name, refusal in refusals.items()
     ]

@@ -147,7 +147,7 @@ CURES = {
     "its name is not known": "Check the address, and that the server's Service exists",
     "no answer": "Check the address and whether the network lets us through",
     "it refuses the user or its credentials": "Check both; a server reads a changed Secret when it is asked to reload, or restarted",
-    "TLS failed": "Check the CA, the client certificate and the name in the server's certificate",
+    "TLS failed": "Check the CA, the client certificate, and the names and the end of the server's certificate",
 }
 
 
@@ -155,7 +155,9 @@ def _explained(error: BaseException) -> tuple[str, str]:
     """Return what *error* means, and the cure."""
     text = str(error)
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or text}", CURES["TLS failed"]
+        # OpenSSL's reason is the same whatever is wrong with a certificate; its message says what.
+        said = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+        return f"TLS failed: {said or text}", CURES["TLS failed"]
     if isinstance(error, socket.gaierror):
         found = "its name is not known"
     elif isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in text:

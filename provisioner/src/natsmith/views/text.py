@@ -227,9 +227,16 @@ def server_row(server: Seen, expected: str) -> Row:
 def loaded(servers: Sequence[Seen], expected: str) -> str:
     """Return how many servers have what they should have."""
     have = sum(each.tag == expected for each in servers) if expected else len(servers)
-    return (
+    loaded = (
         f"{plural(have, 'server')} of {len(servers)} {'has' if have == 1 else 'have'} loaded the files that are there."
     )
+    # A tag tells nothing of passwords and certificates, which have no words of their own.
+    young = (
+        ""
+        if expected
+        else " A Secret that changed within the last two minutes may not be among them: run it again then."
+    )
+    return loaded + young
 
 
 def aligned(table: Iterable[Row]) -> list[str]:

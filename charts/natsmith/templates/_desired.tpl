@@ -20,11 +20,11 @@
 {{- toYaml $desired -}}
 {{- end -}}
 
-{{- /* natsmith.connections — in: dict root, role, account (else all); out: YAML of how to log in to each account; no secret is inside */ -}}
+{{- /* natsmith.connections — in: dict root, role, account (else all), server (host and port, else the Service's); out: YAML of how to log in to each account; no secret is inside */ -}}
 {{- define "natsmith.connections" -}}
 {{- $root := .root -}}
 {{- $tls := include "natsmith.tlsSecret" $root -}}
-{{- $connections := dict "server" (printf "%s://%s:4222" (include "natsmith.scheme" $root) (include "natsmith.server" $root)) -}}
+{{- $connections := dict "server" (printf "%s://%s" (include "natsmith.scheme" $root) (.server | default (printf "%s:4222" (include "natsmith.server" $root)))) -}}
 {{- if $tls }}{{ $_ := set $connections "tlsCA" "tls/ca.crt" }}{{ end -}}
 {{- if and $tls $root.Values.nats.tls.verifyClients -}}
 {{- $_ := set $connections "tlsCert" "tls/tls.crt" -}}

@@ -59,7 +59,7 @@ lame_duck_duration: {{ int64 .Values.nats.lameDuckSeconds }}s
 {{- /* A cluster deletes what one server stored, so each shape has a directory of its own: a wrong start begins empty instead. */}}
 store_dir: {{ ternary "/data/cluster" "/data/jetstream" (gt (int .Values.nats.replicas) 1) }}
 max_memory_store: {{ include "natsmith.bytes" .Values.nats.jetstream.memory }}
-max_file_store: {{ include "natsmith.maxFileStore" . }}
+max_file_store: {{ include "natsmith.grow.maxFileStore" . | default (include "natsmith.maxFileStore" .) }}
 {{- with .Values.nats.jetstream.domain }}
 domain: {{ . | quote }}
 {{- end }}

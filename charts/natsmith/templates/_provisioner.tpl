@@ -143,7 +143,7 @@ Each attempt ends by itself, with its reason, before Kubernetes ends the Job: an
 {{- define "natsmith.jobSpec" -}}
 {{- $job := .Values.provisioner -}}
 {{- $pod := dict "root" . "component" "provisioner" "roles" (list "provisioner" "reloader") -}}
-{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--within" (include "natsmith.attemptsSeconds" . | int | max 1 | toString) "--outcome" "/dev/termination-log") (include "natsmith.reloadFlags" . | fromJsonArray) (include "natsmith.connectionFlags" . | fromJsonArray) -}}
+{{- $flags := concat (list "apply" "-f" "/etc/natsmith/desired.yaml" "--timeout" (div (include "natsmith.attemptsSeconds" . | int) (add1 (int $job.backoffLimit)) | toString) "--within" (include "natsmith.attemptsSeconds" . | int | max 1 | toString) "--outcome" "/dev/termination-log") (include "natsmith.reloadFlags" . | fromJsonArray) (include "natsmith.bringFlags" . | fromJsonArray) (include "natsmith.connectionFlags" . | fromJsonArray) -}}
 backoffLimit: {{ $job.backoffLimit }}
 activeDeadlineSeconds: {{ $job.deadlineSeconds }}
 podFailurePolicy:
@@ -190,6 +190,10 @@ metadata:
     {{- include "natsmith.labels" . | nindent 4 }}
 spec:
   schedule: {{ .schedule | quote }}
+  {{- if include "natsmith.growing" .root }}
+  # What was not brought yet would be made empty.
+  suspend: true
+  {{- end }}
   concurrencyPolicy: Forbid
   # A run that could not begin in time is left to the next one; more than 100 such would end the schedule.
   startingDeadlineSeconds: 60

@@ -100,6 +100,11 @@ publish:
     - $KV.natsmith_state.>
     - $KV.natsmith_canary.>
     - $SYS.REQ.USER.INFO
+    {{- if include "natsmith.growing" .root }}
+    # What the former server has, and its pieces.
+    - $JS.API.STREAM.RESTORE.*
+    - $JS.SNAPSHOT.RESTORE.*.*
+    {{- end }}
     {{- if eq .account (include "natsmith.cleaner.account" .root) }}
     {{- with .root.Values.registry.clean.bucket }}
     # What it reads comes in portions, each of which it acknowledges here.

@@ -1,7 +1,7 @@
 {{- /* natsmith.validate — in: root; fails with everything that is wrong with the values and that a schema cannot say, each with its cure */ -}}
 {{- define "natsmith.validate" -}}
 {{- $problems := list -}}
-{{- range list "names" "accounts" "users" "generations" "objects" "server" "merge" "ports" "deadline" "connection" "registry" "drift" "monitor" "secrets" "servers" "renamed" "size" -}}
+{{- range list "names" "accounts" "users" "generations" "objects" "server" "merge" "ports" "deadline" "connection" "registry" "drift" "monitor" "secrets" "servers" "grow" "renamed" "size" -}}
 {{- $problems = concat $problems (include (printf "natsmith.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}

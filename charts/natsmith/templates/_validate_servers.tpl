@@ -40,10 +40,10 @@ The servers of this release are called {{ .metadata.name }}, and would be remove
 {{- $several := contains "\"routes\"" (.template.spec.containers | toJson) }}
 {{- $claim := (first (.volumeClaimTemplates | default (list dict))).spec | default dict }}
 {{- $elsewhere := printf "To give up what is stored, uninstall the release and delete its volumes: kubectl delete pvc -n %s -l app.kubernetes.io/instance=%s" $release.Namespace $release.Name }}
-{{- if and $claim (gt (int $nats.replicas) 1) (not $several) }}
-nats.replicas is {{ $nats.replicas }}, but this release has one server, and a cluster deletes what one server stored. Keep nats.replicas: 1; or install {{ $nats.replicas }} servers as another release. {{ $elsewhere }}
+{{- if and $claim (gt (int $nats.replicas) 1) (not $several) (not $nats.grow.fromOne) }}
+nats.replicas is {{ $nats.replicas }}, but this release has one server, and a cluster deletes what one server stored. Set nats.grow.fromOne: true, which brings it: "From one server to three" in docs/upgrade.md; or keep nats.replicas: 1; or install {{ $nats.replicas }} servers as another release. {{ $elsewhere }}
 {{- else if and $claim (eq (int $nats.replicas) 1) $several }}
-nats.replicas is 1, but this release has a cluster, and one server does not read what a cluster stored. Keep nats.replicas; or install one server as another release. {{ $elsewhere }}
+nats.replicas is 1, but this release has a cluster, and one server does not read what a cluster stored. Keep nats.replicas; or install one server as another release, and bring the data there with natsmith bring: "From three servers to one" in docs/upgrade.md. {{ $elsewhere }}
 {{- else if and $claim (lt (int $nats.replicas) $count) }}
 nats.replicas is {{ $nats.replicas }}, but this release has {{ $count }} servers: those that go take with them what only they have, and the others go on counting them. Keep nats.replicas: {{ $count }}; or install another release. {{ $elsewhere }}
 {{- end }}

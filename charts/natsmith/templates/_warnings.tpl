@@ -35,6 +35,9 @@ nats.jetstream.storage.persistent is false: what streams and buckets hold ends w
 {{- if eq (int $nats.replicas) 1 }}
 There is one server: while it restarts, nothing is served. For production set nats.replicas to 3, and the replicas of what must survive a node.
 {{- end }}
+{{- if include "natsmith.growing" . }}
+nats.grow.fromOne is true: the former server runs beside the first one, and CronJobs rest. When the Job has ended well, set it to false.
+{{- end }}
 {{- $size := include "natsmith.bytes" $nats.jetstream.storage.size | int64 }}
 {{- if ge (include "natsmith.maxFileStore" . | int64) $size }}
 nats.jetstream.maxFileStore is {{ $nats.jetstream.maxFileStore }}, and the volume has {{ $nats.jetstream.storage.size }}: it can run full before the server refuses to store. Leave maxFileStore empty, or lower it.

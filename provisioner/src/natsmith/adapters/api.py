@@ -67,6 +67,10 @@ class Api:
         payload = b"" if body is None else json.dumps(body).encode()
         return await self._answer(call, f"$JS.API.{call}", payload)
 
+    async def ask(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for what only one room needs, or raise as every method does."""
+        return await self._ask(call, body)
+
     async def _answer(
         self, call: str, subject: str, payload: bytes, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:

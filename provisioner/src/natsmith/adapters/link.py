@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -111,14 +110,15 @@ class Link:
         return (await self.exchange(subject, payload, headers))[0]
 
     async def exchange(
-        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, *, within: float = math.inf
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, *, within: float = 0
     ) -> tuple[bytes, dict[str, str]]:
-        """Return the answer to one request, and its headers; many may be under way at once."""
+        """Return the answer to one request, *within* so many seconds, and its headers; many may be under way at once."""
+        seconds = within or self.timeout
         token = f"{self._inbox}{next(self._tokens)}"
         future: asyncio.Future[nats.aio.msg.Msg | NatsmithError] = asyncio.get_running_loop().create_future()
         self._pending[token] = (subject, future)
         try:
-            async with asyncio.timeout(min(within, self.timeout)):
+            async with asyncio.timeout(seconds):
                 await self._up.wait()
                 if self._broken:
                     raise self._broken
@@ -126,7 +126,7 @@ class Link:
                 answer = await future
         except TimeoutError:
             raise NotReady(
-                f"{self.where} did not answer {subject} within {self.timeout:g} s{self.quorum}: run the same command again"
+                f"{self.where} did not answer {subject} within {seconds:g} s{self.quorum}: run the same command again"
             ) from None
         except nats.errors.Error as error:
             raise NotReady(f"{subject} could not be sent to {self.where}: {error}") from error

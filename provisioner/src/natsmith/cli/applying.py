@@ -6,7 +6,7 @@ import argparse
 
 from natsmith.actions.apply import LOCAL, PlanRefused, apply, prepare, refuse_blocked
 from natsmith.adapters.server import Refused
-from natsmith.cli import reloading, screen, sessions
+from natsmith.cli import bringing, reloading, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
 from natsmith.log import Log
@@ -20,6 +20,7 @@ async def run(args: argparse.Namespace, desired: Desired, log: Log, report: Repo
     report.owner = owner = args.owner or desired.owner or LOCAL
     accounts = sessions.accounts(args, desired.accounts)
     await reloading.before(args, log)
+    await bringing.before(args, desired, accounts, log)
     if len(accounts) > 1:
         if args.expect:
             raise WrongValues("--expect names one account's plan, but there are several: add --account")

@@ -55,6 +55,10 @@ EXAMPLES = {
   natsmith reload --user sys --password-file sys.txt      after a Secret or a certificate has changed
   natsmith reload --connections /etc/natsmith/reloader.yaml    in the chart's toolbox
 """,
+    "bring": """\
+  natsmith bring --from nats://old:4222                   every stream that is not here, with its consumers
+  natsmith bring --from-context old --leave LOGS          all but one
+""",
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/
   natsmith monitor --listen 0.0.0.0:8280 --show-values

@@ -58,6 +58,13 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     apply.add_argument(
         "--reload-within", type=_seconds, default=90.0, metavar="SECONDS", help="wait so long for that at most (90)"
     )
+    apply.add_argument(
+        "--bring",
+        default="",
+        metavar="FILE",
+        help="first bring what the servers have that this file of connections names",
+    )
+    _leave(apply)
     verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
     verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
     verify.add_argument(
@@ -74,6 +81,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
     _reloading(_verb(verbs, "reload", "have the servers load their files again, and say what each answers"), "")
+    _bring(verbs)
     _registry(verbs)
     _monitor(verbs)
     _credentials(verbs)
@@ -137,6 +145,30 @@ def _reloading(verb: Parser, prefix: str) -> None:
         default=0,
         metavar="COUNT",
         help="how many servers there are (those that answer)",
+    )
+
+
+def _bring(verbs: argparse._SubParsersAction[Parser]) -> None:
+    verb = _verb(
+        verbs, "bring", "bring the streams of an account from another server, as they are and where they stand"
+    )
+    for flag, name, metavar, meaning in (
+        ("--from", "from_url", "URL", "the other server, connected to as to this one"),
+        ("--from-context", "from_context", "NAME", "the other server, as a context of the nats CLI has it"),
+        (
+            "--from-connections",
+            "from_connections",
+            "FILE",
+            "the other server, as a file has it that names the connection of each account",
+        ),
+    ):
+        verb.add_argument(flag, default="", dest=name, metavar=metavar, help=meaning)
+    _leave(verb)
+
+
+def _leave(verb: Parser) -> None:
+    verb.add_argument(
+        "--leave", action="append", default=[], metavar="STREAM", help="do not bring this one (repeatable)"
     )
 
 

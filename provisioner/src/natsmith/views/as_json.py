@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from natsmith.errors import Exit
+from natsmith.model.bringing import Brought
 from natsmith.model.change import Change, Difference, Fate, Plan
 from natsmith.model.loading import Seen
 from natsmith.model.moving import Moving
@@ -98,6 +100,12 @@ def reloaded(servers: Iterable[Seen], code: int) -> dict[str, Json]:
     """Return what servers have loaded, or why not."""
     told = [{"name": one.name, "version": one.version, "tag": one.tag, "refusal": one.refusal} for one in servers]
     return document("reload", code, servers=list(told))
+
+
+def brought(rows: Iterable[tuple[str, list[Brought]]], code: int) -> dict[str, Json]:
+    """Return what became of the streams of another server."""
+    accounts: list[Json] = [{"account": account, "streams": [asdict(each) for each in some]} for account, some in rows]
+    return document("bring", code, accounts=accounts)
 
 
 def error(kind: str, code: int, problems: Sequence[str]) -> dict[str, Json]:

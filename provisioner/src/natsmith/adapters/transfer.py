@@ -1,0 +1,169 @@
+"""One stream from one server into another, as the servers themselves write it down: a snapshot there, a restore here.
+
+The pieces go through memory, one at a time: the next one is asked for when the other side has taken the last.
+What arrives is the stream's own store, so sequences, times, headers, times to live and its consumers' positions are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from natsmith.adapters import answers
+from natsmith.adapters.jetstream import NO_PEERS, PEERS_AGAIN_SECONDS, PEERS_SECONDS, JetStream
+from natsmith.adapters.link import Heard
+from natsmith.adapters.server import Config, Refused, StreamInfo
+from natsmith.adapters.wire import own_metadata
+from natsmith.clock import clock
+from natsmith.errors import NotReady
+
+BROUGHT = "natsmith.brought"
+"""On a stream that was brought: when it was created where it comes from. A stream without it is somebody else's."""
+
+COMING = "natsmith.coming"
+"""The same as long as not all of it is there, and compared."""
+
+PIECE = 512 * 1024
+"""Bytes of one piece; a server takes messages up to 1 MiB unless it is told otherwise."""
+
+WINDOW = 2 * 1024 * 1024
+SILENT_SECONDS = 20.0
+"""How long either side may say nothing; a server gives up after 2 to 5 s."""
+
+BUILDING_SECONDS = 600.0
+"""How long a server may take to make a stream of what it was sent: the oldest do all of it at the end."""
+
+NAME_TAKEN = 10130
+"""Also said while the request of a run that was ended is still on its way."""
+
+GONE, FAILED = "408", "500"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A stream that was brought."""
+
+    taken: StreamInfo
+    """As the snapshot has it."""
+
+    stored: StreamInfo
+    """As it was when all of it had arrived."""
+
+    bytes: int
+    """What went over the wire."""
+
+
+def arriving(info: StreamInfo) -> Config:
+    """Return the configuration with which a stream arrives: nobody writes to it, and it has one replica.
+
+    What an ended run leaves in a cluster is listed for good, with as many messages as had come, and would take more; under
+    subjects of its own nobody loses one there. With three replicas at once a consumer may be led where the messages are
+    not yet, and then hands out none of them: in one of three runs on 2.15.
+    """
+    name = info.config["name"]
+    config = info.config | {"num_replicas": 1, "sealed": False}
+    if not config.get("mirror"):
+        config["subjects"] = [f"_natsmith.bring.{name}"]
+    return config | {"metadata": own_metadata(info.config) | {COMING: info.created}}
+
+
+def arrived(info: StreamInfo, replicas: int) -> Config:
+    """Return the configuration that it has when all of it is there: its own, with so many replicas."""
+    return info.config | {"num_replicas": replicas, "metadata": own_metadata(info.config) | {BROUGHT: info.created}}
+
+
+async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
+    """Bring the stream of *info*; *told* hears how many bytes went.
+
+    What fails halfway leaves something that is marked as ``COMING``: servers do not remove all of it themselves.
+    """
+    config = arriving(info)
+    name = config["name"]
+    most = min(PIECE, *(each.link.greeting.get("max_payload", PIECE) - 1024 for each in (source, target)))
+    sent = 0
+    async with aclosing(_pieces(source, name, max(1024, most))) as pieces:
+        taken = answers.stream(json.loads(await anext(pieces)) | {"created": info.created})
+        into = await _begin(target, name, config, taken)
+        async for piece in pieces:
+            await _send(target, name, into, piece, SILENT_SECONDS)
+            sent += len(piece)
+            told(sent)
+    answer = await _send(target, name, into, b"", BUILDING_SECONDS)
+    return Transfer(taken=taken, stored=answers.stream(answer), bytes=sent)
+
+
+async def _pieces(source: JetStream, name: str, size: int) -> AsyncGenerator[bytes, None]:
+    """Give what the server says about a snapshot, then its pieces; each is acknowledged when the next one is asked for."""
+    inbox = source.link.client.new_inbox()
+    queue: asyncio.Queue[Heard] = asyncio.Queue()
+    stop = await source.link.listen(inbox, queue.put)
+    try:
+        about = {"deliver_subject": inbox, "chunk_size": size, "window_size": WINDOW}
+        yield json.dumps(await source.ask(f"STREAM.SNAPSHOT.{name}", about)).encode()
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    piece = await queue.get()
+            except TimeoutError:
+                raise NotReady(f"{source.link.where} stopped sending {name}: run the same command again") from None
+            if not piece.data:
+                status = (piece.headers or {}).get("Status", "")
+                if status in (GONE, FAILED):
+                    why = (piece.headers or {}).get("Description", "")
+                    raise NotReady(
+                        f"{source.link.where} gave up sending {name}: {why or status}. Run the same command again"
+                    )
+                return
+            yield bytes(piece.data)
+            if piece.reply:
+                await source.link.say(piece.reply, b"")
+    finally:
+        await stop()
+
+
+async def forgotten(target: JetStream, info: StreamInfo) -> bool:
+    """Remove what an ended run left of a stream; return whether there is nothing of that name now."""
+    name = info.config["name"]
+    here = await target.stream(name)
+    if here and (here.config.get("metadata") or {}).get(COMING) == info.created:
+        await target.delete_stream(name)
+        return True
+    return here is None
+
+
+async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo) -> str:
+    """Return the subject that takes the pieces; a cluster that has just begun does not know all of its servers yet."""
+    until = clock() + PEERS_SECONDS
+    state = {
+        "messages": taken.messages,
+        "bytes": taken.bytes,
+        "first_seq": taken.first_sequence,
+        "last_seq": taken.last_sequence,
+    }
+    while True:
+        try:
+            answer = await target.ask(f"STREAM.RESTORE.{name}", {"config": config, "state": state})
+        except Refused as refused:
+            if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > until:
+                raise
+            if refused.code == NAME_TAKEN and not await forgotten(target, taken):
+                raise
+        else:
+            return str(answer["deliver_subject"])
+        # Nobody announces a server that is known now; the deadline above bounds the loop.
+        await asyncio.sleep(PEERS_AGAIN_SECONDS)
+
+
+async def _send(target: JetStream, name: str, into: str, piece: bytes, seconds: float) -> dict[str, Any]:
+    data, _ = await target.link.exchange(into, piece, within=seconds)
+    answer: dict[str, Any] = json.loads(data) if data.startswith(b"{") else {}
+    refused = answers.refusal(f"STREAM.RESTORE.{name}", answer)
+    if refused:
+        raise refused
+    if data and not answer:
+        raise Refused(request=f"STREAM.RESTORE.{name}", code=0, text=data.decode("utf-8", "replace"))
+    return answer

@@ -1,0 +1,99 @@
+"""Streams of another server are brought: by the verb, and before the chart's Job applies."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from natsmith.actions import state
+from natsmith.actions.bringing import bring
+from natsmith.adapters import connections
+from natsmith.adapters.connections import Connection
+from natsmith.adapters.connections_file import from_file
+from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.cli import screen, sessions
+from natsmith.cli.report import Report
+from natsmith.errors import Exit, WrongValues
+from natsmith.log import Log
+from natsmith.model.bringing import Brought
+from natsmith.model.desired import Desired
+from natsmith.model.resources import CONSUMER
+from natsmith.views import as_json, brought
+
+WAYS = {"--from": "from_url", "--from-context": "from_context", "--from-connections": "from_connections"}
+
+
+async def run(args: argparse.Namespace, log: Log) -> int:
+    """Bring what another server has, and tell what came."""
+    accounts = sessions.accounts(args, ())
+    rows: list[tuple[str, list[Brought]]] = []
+    for account in accounts:
+        async with await _former(args, account, log) as source, sessions.server(args, account, log) as target:
+            name = await target.user_account() or account
+            rows.append((name, await _account(args, source, target, account, log, {})))
+    if args.output == "json":
+        screen.document(as_json.brought(rows, Exit.DONE))
+        return Exit.DONE
+    screen.table(brought.row(account, each, several=len(rows) > 1) for account, some in rows for each in some)
+    screen.line(brought.summary([each for _, some in rows for each in some]))
+    return Exit.DONE
+
+
+async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str, ...], log: Log) -> None:
+    """Bring what the file of ``--bring`` names, before anything is planned: an object that is missing would be made empty."""
+    if not args.bring:
+        return
+    named = from_file(Path(args.bring))
+    for account in accounts:
+        if account not in named:
+            continue
+        wanted = {
+            each.stream: int(each.get("replicas") or 1) for each in desired.of(account) if each.kind is not CONSUMER
+        }
+        wanted[state.STREAM] = max(wanted.values(), default=1)
+        # The other one first: where Kubernetes replaces one server by several, all of these are new ones when it is there.
+        async with (
+            await connect(named[account], timeout=args.timeout, log=log) as source,
+            sessions.server(args, account, log) as target,
+        ):
+            some = await _account(args, source, target, account, log, wanted)
+        screen.line(f"Account {account}: {brought.summary(some)}")
+
+
+async def _account(
+    args: argparse.Namespace, source: JetStream, target: JetStream, account: str, log: Log, wanted: dict[str, int]
+) -> list[Brought]:
+    with screen.progress(f"account {account}", Report()) as progress:
+        return await bring(source, target, log=log, leave=args.leave, replicas=wanted, progress=progress)
+
+
+async def _former(args: argparse.Namespace, account: str, log: Log) -> JetStream:
+    """Connect to the account on the server that streams are brought from."""
+    return await connect(_connection(args, account), timeout=args.timeout, log=log)
+
+
+def _connection(args: argparse.Namespace, account: str) -> Connection:
+    given = [flag for flag, name in WAYS.items() if getattr(args, name)]
+    if len(given) != 1:
+        said = f"{' and '.join(given)} both say" if given else "nothing says"
+        raise WrongValues(
+            f"natsmith bring brings from one server, but {said} which: "
+            "write one of --from URL, --from-context NAME and --from-connections FILE"
+        )
+    if args.from_connections:
+        named = from_file(Path(args.from_connections))
+        if account not in named:
+            raise WrongValues(f"--from-connections names {', '.join(named)}, but no connection for {account}: add it")
+        return named[account]
+    if args.from_context:
+        others = {name: value for name, value in os.environ.items() if not name.startswith("NATS_")}
+        only = argparse.Namespace(context=args.from_context)
+        return connections.from_environment(others, only, home=connections.home_directory())
+    # As whoever connects to the other one, unless the address itself says who.
+    here = sessions.connection(args, account)
+    there = connections.from_environment({}, argparse.Namespace(server=args.from_url), home=None)
+    if there.user or there.token:
+        return there
+    return replace(here, server=there.server)

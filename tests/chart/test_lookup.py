@@ -304,6 +304,28 @@ def test_the_default_account_is_not_lost_by_naming_another(installed: Installed)
 
 
 @EVERY_HELM
+def test_the_former_server_goes_when_what_it_has_was_brought(installed: Installed) -> None:
+    """A Job that brought it has to have ended well; one that did something else says nothing."""
+    growing: Values = {"nats": {"replicas": 3, "grow": {"fromOne": True}}}
+    installed.upgraded({})
+    during = installed.upgraded(growing)
+    job = during.one("Job") | {"status": {"failed": 1}}
+    installed.cluster.put(NAMESPACE, installed.release, job)
+    assert "no run has brought yet what the former server has" in installed.refused({"nats": {"replicas": 3}})
+
+    job["status"] = {"succeeded": 1}
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    words = container["args"]
+    container["args"] = [each for each in words if each != "--bring"]
+    installed.cluster.put(NAMESPACE, installed.release, job)
+    assert "no run has brought yet what the former server has" in installed.refused({"nats": {"replicas": 3}})
+
+    container["args"] = words
+    installed.cluster.put(NAMESPACE, installed.release, job)
+    assert installed.upgraded({"nats": {"replicas": 3}}).manifests
+
+
+@EVERY_HELM
 def test_an_account_goes_when_it_may(installed: Installed) -> None:
     """nats.forgetAccounts is the owner's word."""
     installed.upgraded(accounts(u={}))
@@ -328,8 +350,9 @@ def nats(replicas: int = 1, **storage: object) -> Values:
 @pytest.mark.parametrize(
     ("before", "after", "why", "cure"),
     [
-        (nats(1), nats(3), "a cluster deletes what one server stored", "Keep nats.replicas: 1"),
-        (nats(3), nats(1), "one server does not read what a cluster stored", "Keep nats.replicas"),
+        (nats(1), nats(3), "a cluster deletes what one server stored", "Set nats.grow.fromOne: true"),
+        (nats(1), nats(3), "a cluster deletes what one server stored", "keep nats.replicas: 1"),
+        (nats(3), nats(1), "one server does not read what a cluster stored", "natsmith bring"),
         (nats(5), nats(3), "this release has 5 servers", "Keep nats.replicas: 5"),
         (nats(size="5Gi"), nats(size="6Gi"), "were made with 5Gi", "docs/upgrade.md"),
         (nats(className="a"), nats(className="b"), 'were made with "a"', 'Set it to "a"'),

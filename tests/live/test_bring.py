@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.js.errors import NoStreamResponseError
@@ -101,9 +102,12 @@ async def test_apply_brings_before_it_makes_and_gives_three_replicas(
     there, here = await newest_pair.fresh()
     one, many = await hands(there), await hands(here)
     before, natsmith = Natsmith(tmp_path, there), Natsmith(tmp_path, here)
-    values = {"buckets": {"b": {"replicas": 1, "history": 3}}, "streams": {"S": {"subjects": ["s.>"], "replicas": 1}}}
+    values: dict[str, dict[str, dict[str, Any]]] = {
+        "buckets": {"b": {"replicas": 1, "history": 3}},
+        "streams": {"S": {"subjects": ["s.>"], "replicas": 1}},
+    }
     natsmith.write("one.json", json.dumps(values))
-    for each in (*values["buckets"].values(), *values["streams"].values()):
+    for each in (values["buckets"]["b"], values["streams"]["S"]):
         each["replicas"] = 3
     natsmith.write("three.json", json.dumps(values))
     way = {"user": there.user, "password": there.password}

@@ -38,7 +38,10 @@ BUILDING_SECONDS = 600.0
 """How long a server may take to make a stream of what it was sent: the oldest do all of it at the end."""
 
 NAME_TAKEN = 10130
-"""Also said while the request of a run that was ended is still on its way."""
+"""Also said of what a run left that was ended when it had hardly begun: no server has it, and the cluster counts on it."""
+
+STALLED_SECONDS = 6.0
+"""After 5 s a server gives up a restore of which nothing more comes."""
 
 GONE, FAILED = "408", "500"
 
@@ -137,7 +140,8 @@ async def forgotten(target: JetStream, info: StreamInfo) -> bool:
 
 async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo) -> str:
     """Return the subject that takes the pieces; a cluster that has just begun does not know all of its servers yet."""
-    until = clock() + PEERS_SECONDS
+    begun = clock()
+    until = begun + PEERS_SECONDS
     state = {
         "messages": taken.messages,
         "bytes": taken.bytes,
@@ -150,8 +154,12 @@ async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo
         except Refused as refused:
             if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > until:
                 raise
-            if refused.code == NAME_TAKEN and not await forgotten(target, taken):
-                raise
+            if refused.code == NAME_TAKEN:
+                if not await forgotten(target, taken):
+                    raise
+                if clock() > begun + STALLED_SECONDS:
+                    # Assigned to a server that does not have it: a stream that somebody makes is there at once.
+                    await target.delete_stream(name)
         else:
             return str(answer["deliver_subject"])
         # Nobody announces a server that is known now; the deadline above bounds the loop.

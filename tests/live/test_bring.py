@@ -80,6 +80,24 @@ async def test_everything_comes_as_it_was(before: str, after: str, tmp_path: Pat
         assert 301 == (await many.api("STREAM.INFO.LOG"))["state"]["last_seq"]
 
 
+async def test_three_into_one(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:
+    """The way back, into another release: with one replica, and consumers where they stood."""
+    here, there = await newest_pair.fresh()
+    one, many = await hands(here), await hands(there)
+    await many.stream("S", subjects=["s"], num_replicas=3, retention="interest")
+    await many.consumer("S", "c")
+    await many.write("s", 20)
+    pulled = await many.js.pull_subscribe_bind("c", stream="S")
+    for each in await pulled.fetch(5):
+        await each.ack_sync()
+    stood = await positions(there, "S")
+    ran = await Natsmith(tmp_path, here)("bring", "--from", there.server)
+    assert 0 == ran.code, ran.text
+    assert await one.messages("S") == await many.messages("S")
+    assert stood == await positions(here, "S")
+    assert 1 == (await one.api("STREAM.INFO.S"))["config"]["num_replicas"]
+
+
 async def test_a_key_goes_when_its_own_time_is_over(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:
     there, here = await newest_pair.fresh()
     one, many = await hands(there), await hands(here)

@@ -140,6 +140,7 @@ async def _one(
 ) -> Brought:
     name = info.config["name"]
     began = clock()
+    clustered = bool(target.link.greeting.get("cluster"))
     log.info("bring", stream=name, messages=info.messages, bytes=info.bytes)
     try:
         came = await bring_stream(source, target, info, lambda sent: progress.copied(name, sent, max(sent, info.bytes)))
@@ -147,7 +148,8 @@ async def _one(
         consumers = await _consumers(source, target, name)
         await _nobody_writes(source, came)
         # From here on it is what it was, for whoever writes.
-        now = await target.update_stream(arrived(info, replicas.get(name, info.config.get("num_replicas", 1))))
+        wanted = replicas.get(name, info.config.get("num_replicas", 1)) if clustered else 1
+        now = await target.update_stream(arrived(info, wanted))
     except BaseException as error:
         await _removed(target, info)
         if isinstance(error, Refused) and info.config.get("storage") == "memory":

@@ -78,7 +78,7 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         (("aply",), "natsmith has no verb 'aply': did you mean apply?"),
         (
             (),
-            "natsmith needs a verb: plan, apply, verify, status, export, history, reload, registry, monitor, credentials or schema: see natsmith --help",
+            "natsmith needs a verb: plan, apply, verify, status, export, history, reload, bring, registry, monitor, credentials or schema: see natsmith --help",
         ),
         (
             ("registry",),
@@ -94,7 +94,7 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         ),
         (
             ("monitor", "--output=json"),
-            "--output is not an option of natsmith monitor, but of plan, apply, verify, status, export, history, reload, "
+            "--output is not an option of natsmith monitor, but of plan, apply, verify, status, export, history, reload, bring, "
             "registry list, registry watch, registry clean, registry doctor: see natsmith monitor --help",
         ),
         (

@@ -58,6 +58,8 @@ OTHERS: dict[str, Any] = {
     "nats.tls.certManager.issuerKind": "ClusterIssuer",
     "nats.tls.certManager.dnsNames": ["other"],
     "nats.waitForCurrent": False,
+    "nats.grow.fromOne": True,
+    "nats.grow.leave": ["S"],
     "nats.systemUser.name": "other",
     "nats.systemUser.password": "other",
     "nats.systemUser.nkey": A_THIRD,
@@ -157,6 +159,8 @@ def base(path: str) -> Values:
         return laid(EXTERNAL, {"provisioner": {"connection": {"tls": {"existingSecret": "tls"}}}})  # type: ignore[no-any-return]
     if path.startswith("nats.exporter"):
         return WATCHED
+    if path == "nats.grow.leave":
+        return laid(EVERYTHING, nats(grow={"fromOne": True}))  # type: ignore[no-any-return]
     if path == "nats.reloader.seedSecret":
         return nats(reloader={"nkey": A_THIRD, "seedSecret": {"name": "one"}})
     if path == "nats.tls.existingSecret":

@@ -48,6 +48,23 @@ def test_the_former_server_runs_beside(helm: Path) -> None:
 
 
 @EVERY_HELM
+def test_another_login_restarts_the_former_server(helm: Path) -> None:
+    """It loads nothing while it runs; what it does not know is no reason."""
+    with_password = [
+        rendered(laid(GROW, {"accounts": {"A": {"users": {"u": {}}, "provisioner": {"password": each}}}}), helm=helm)
+        for each in ("p", "q")
+    ]
+    another = rendered(
+        laid(GROW, {"accounts": {"A": {"users": {"u": {}, "v": {}}, "provisioner": {"password": "p"}}}}), helm=helm
+    )
+    sums = [
+        each.one("StatefulSet")["spec"]["template"]["metadata"]["annotations"]["checksum/former"]
+        for each in (*with_password, another)
+    ]
+    assert sums[0] == sums[2] != sums[1]
+
+
+@EVERY_HELM
 def test_nothing_of_it_is_there_otherwise(helm: Path) -> None:
     """No container, no port, no right."""
     release = rendered({"nats": {"replicas": 3}}, helm=helm)

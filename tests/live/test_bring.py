@@ -170,7 +170,7 @@ async def test_what_is_on_both_sides_is_never_written_over(newest_pair: Pair, tm
     assert 2 == (await many.api("STREAM.INFO.S"))["state"]["messages"]
 
 
-@pytest.mark.parametrize("before", [0.02, 0.1, 0.25, 0.5])
+@pytest.mark.parametrize("before", [0.02, 0.1, 0.2, 0.3])
 async def test_a_run_that_was_killed_is_gone_on_with(
     newest_pair: Pair, tmp_path: Path, hands: Hands, before: float
 ) -> None:
@@ -184,7 +184,8 @@ async def test_a_run_that_was_killed_is_gone_on_with(
     assert process.stderr
     await process.stderr.readline()  # it brings the first
     await asyncio.sleep(before)  # somewhere in the middle
-    process.kill()
+    with contextlib.suppress(ProcessLookupError):  # it was faster
+        process.kill()
     await process.wait()
     for name in ("A", "B", "C"):
         with contextlib.suppress(NoStreamResponseError):  # what is not whole yet takes nothing that would be lost

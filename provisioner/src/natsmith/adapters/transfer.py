@@ -84,6 +84,24 @@ async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, t
 
     What fails halfway leaves something that is marked as ``COMING``: servers do not remove all of it themselves.
     """
+    begun = clock()
+    while True:
+        try:
+            return await _transfer(source, target, info, told)
+        except Refused as refused:
+            if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > begun + PEERS_SECONDS:
+                raise
+            if refused.code == NAME_TAKEN:
+                if not await forgotten(target, info):
+                    raise
+                if clock() > begun + STALLED_SECONDS:
+                    # Assigned to a server that does not have it: a stream that somebody makes is there at once.
+                    await target.delete_stream(info.config["name"])
+        # Nobody announces a server that is known now, or a name that is free; the time above bounds the loop.
+        await asyncio.sleep(PEERS_AGAIN_SECONDS)
+
+
+async def _transfer(source: JetStream, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
     config = arriving(info)
     name = config["name"]
     most = min(PIECE, *(each.link.greeting.get("max_payload", PIECE) - 1024 for each in (source, target)))
@@ -139,31 +157,15 @@ async def forgotten(target: JetStream, info: StreamInfo) -> bool:
 
 
 async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo) -> str:
-    """Return the subject that takes the pieces; a cluster that has just begun does not know all of its servers yet."""
-    begun = clock()
-    until = begun + PEERS_SECONDS
+    """Return the subject that takes the pieces."""
     state = {
         "messages": taken.messages,
         "bytes": taken.bytes,
         "first_seq": taken.first_sequence,
         "last_seq": taken.last_sequence,
     }
-    while True:
-        try:
-            answer = await target.ask(f"STREAM.RESTORE.{name}", {"config": config, "state": state})
-        except Refused as refused:
-            if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > until:
-                raise
-            if refused.code == NAME_TAKEN:
-                if not await forgotten(target, taken):
-                    raise
-                if clock() > begun + STALLED_SECONDS:
-                    # Assigned to a server that does not have it: a stream that somebody makes is there at once.
-                    await target.delete_stream(name)
-        else:
-            return str(answer["deliver_subject"])
-        # Nobody announces a server that is known now; the deadline above bounds the loop.
-        await asyncio.sleep(PEERS_AGAIN_SECONDS)
+    answer = await target.ask(f"STREAM.RESTORE.{name}", {"config": config, "state": state})
+    return str(answer["deliver_subject"])
 
 
 async def _send(target: JetStream, name: str, into: str, piece: bytes, seconds: float) -> dict[str, Any]:

@@ -63,6 +63,11 @@ def installed(cluster: Cluster, helm: Path) -> Installed:
     return Installed(cluster, helm, f"r{next(RUNS)}")
 
 
+def problems(refusal: str) -> list[str]:
+    """Return what a refusal says, a line for each problem."""
+    return [line for line in refusal.splitlines() if "eneration" in line]
+
+
 def generated(release: Rendered) -> list[str]:
     """Return the users whose passwords a release has generated."""
     keys: str = release.one("Secret")["metadata"]["annotations"]["natsmith/generated"]
@@ -188,12 +193,115 @@ def test_what_a_rollback_brings_back_is_found(installed: Installed, cluster: Clu
 
 
 @EVERY_HELM
-def test_an_overlap_is_taken_back_by_values_too(installed: Installed) -> None:
-    """As long as it lasts, the password before is there."""
-    before = of(installed.upgraded(renewed(1)))
+@pytest.mark.parametrize(
+    ("during", "forgotten", "who"),
+    [
+        (renewed(2, overlap=True), renewed(1), "credentials.generation is"),
+        (renewed(2, overlap=True), renewed(1, overlap=True), "credentials.generation is"),
+        (accounts(u={"generation": 2, "overlap": True}), accounts(u={}), "accounts.A.users.u is at generation"),
+    ],
+)
+def test_a_generation_forgotten_during_its_overlap_is_refused(
+    installed: Installed, during: Values, forgotten: Values, who: str
+) -> None:
+    """Who had changed over would be cut off for good; a rollback is the way to give the renewal up."""
+    before = installed.upgraded(accounts(u={}))
+    both = installed.upgraded(during)
+
+    [line] = problems(installed.refused(forgotten))
+    assert f"{who} 1, but this release has 2: clients that log in with 2 would be cut off" in line
+    assert (
+        f"Keep generation 2 in the values, with overlap as it was; or raise it to 3 for a new password. To give 2 up, go back with `helm rollback {installed.release} REVISION`"
+        in line
+    )
+
+    assert both.secret_files == installed.upgraded(during).secret_files
+    installed.cluster.put(NAMESPACE, installed.release, before.one("Secret"), before.one("ConfigMap", "-config"))
+    assert before.secret_files == installed.upgraded(accounts(u={})).secret_files
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("over", "again"),
+    [
+        (renewed(2), renewed(2, overlap=True)),
+        (accounts(u={"generation": 2}), accounts(u={"generation": 2, "overlap": True})),
+    ],
+)
+def test_an_overlap_that_ended_does_not_begin_again(installed: Installed, over: Values, again: Values) -> None:
+    """The login before would get a password that no client has."""
+    installed.upgraded(accounts(u={}))
+    installed.upgraded(over)
+
+    [line] = problems(installed.refused(again))
+    assert "accounts.A.users.u: overlap is true, but the password of the generation before is gone" in line
+    assert f"Set overlap to false; or bring the password back with `helm rollback {installed.release} REVISION`" in line
+    assert ("accounts.A.provisioner, " in line) == ("credentials" in again)
+    installed.upgraded(over)
+
+
+@EVERY_HELM
+def test_a_plain_overlap_begins_again(installed: Installed) -> None:
+    """The password before stands in the values; and giving it up by values loses nothing that they do not have."""
+    user = {"password": "new", "previousPassword": "old", "generation": 2}
+    installed.upgraded(accounts(u={"password": "old"}))
+    installed.upgraded(accounts(u=user))
+
+    again = of(installed.upgraded(accounts(u={**user, "overlap": True})))
+    assert ("old", "new") == (again["password"], again["2.password"])
+    assert "old" == of(installed.upgraded(accounts(u={"password": "old"})))["password"]
+
+
+@EVERY_HELM
+def test_an_overlap_of_ones_own_secret_begins_again(installed: Installed) -> None:
+    """Its keys are still there, also after the step was taken back."""
+    theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"own-{installed.release}"}}
+    keys = [
+        each.replace(user, user + suffix)
+        for each in THEIRS
+        for user in [each.rsplit(".", 1)[0]]
+        for suffix in ("", ".2")
+    ]
+    installed.cluster.put(NAMESPACE, f"{installed.release}-own", {**theirs, "data": dict.fromkeys(keys, "")})
+    steps = [(1, False), (2, True), (2, False), (2, True), (1, False), (2, False)]
+
+    for generation, overlap in steps:
+        said = {"existingSecret": f"own-{installed.release}", "generation": generation, "overlap": overlap}
+        assert installed.upgraded({"credentials": said}).manifests
+
+
+@EVERY_HELM
+@pytest.mark.parametrize(
+    ("during", "third"),
+    [
+        (renewed(2, overlap=True), renewed(3, overlap=True)),
+        (accounts(u={"generation": 2, "overlap": True}), accounts(u={"generation": 3, "overlap": True})),
+        (
+            accounts(u={"password": "b", "previousPassword": "a", "generation": 2, "overlap": True}),
+            accounts(u={"password": "c", "previousPassword": "b", "generation": 3, "overlap": True}),
+        ),
+    ],
+)
+def test_an_overlap_ends_before_the_next_begins(installed: Installed, during: Values, third: Values) -> None:
+    """The first of its two generations was promised to work until the end."""
+    installed.upgraded(accounts(u={}))
+    installed.upgraded(during)
+
+    [line] = problems(installed.refused(third))
+    assert "accounts.A.users.u: the generation was raised during an overlap" in line
+    assert "End the overlap first" in line
+    ended = {"credentials": {"overlap": False}, **({} if "credentials" in during else accounts(u={"overlap": False}))}
+    installed.upgraded(laid(during, ended))
+    assert "u.3" == of(installed.upgraded(third))["newest.user"]
+
+
+@EVERY_HELM
+def test_a_leaked_password_is_renewed_during_an_overlap_too(installed: Installed) -> None:
+    """Without an overlap, both generations before are gone."""
+    installed.upgraded(renewed(1))
     installed.upgraded(renewed(2, overlap=True))
 
-    assert before == of(installed.upgraded(renewed(1)))
+    assert {"3.password", "newest.user", "newest.password"} == set(of(installed.upgraded(renewed(3))))
 
 
 @EVERY_HELM
@@ -204,6 +312,7 @@ def test_a_user_alone_is_renewed(installed: Installed) -> None:
     assert {"A.u.2.conf", "A.u.2.password"} == after.keys() - before.keys()
     assert {"A.u.newest.user", "A.u.newest.password"} == {key for key in before if before[key] != after[key]}
 
+    installed.upgraded(accounts(u={"generation": 2}, v={}))
     said = laid(accounts(u={"generation": 2}, v={}), {"credentials": {"generation": 2, "overlap": True}})
     everybody = installed.upgraded(said)
     assert ("u.3", "v.2") == (of(everybody)["newest.user"], of(everybody, "A.v")["newest.user"])
@@ -215,16 +324,22 @@ def test_a_user_alone_is_renewed(installed: Installed) -> None:
     ("before", "after", "why", "cure"),
     [
         (
-            renewed(1),
-            renewed(3, overlap=True),
+            accounts(u={}),
+            accounts(u={"generation": 3, "overlap": True}),
             "accounts.A.users.u is at generation 3 with an overlap, so 2 would work too; but clients of this release use 1",
             "change it by one, to 2 in all",
         ),
         (
             renewed(2),
             renewed(1),
-            "accounts.A.users.u is at generation 1, but this release has 2, and the password of 1 was removed",
-            "Keep generation 2 in the values; or raise it to 3",
+            "credentials.generation is 1, but this release has 2: clients that log in with 2 would be cut off",
+            "Keep generation 2 in the values, with overlap as it was; or raise it to 3",
+        ),
+        (
+            accounts(u={"generation": 2}),
+            accounts(u={}),
+            "accounts.A.users.u is at generation 1, but this release has 2: clients that log in with 2 would be cut off",
+            "Keep generation 2 in the values, with overlap as it was; or raise it to 3",
         ),
     ],
 )
@@ -234,8 +349,9 @@ def test_a_step_that_cuts_clients_off_unseen_is_refused(
     """An overlap that is none, and a generation that was forgotten in the values."""
     installed.upgraded(before)
 
-    [line] = [line for line in installed.refused(after).splitlines() if why in line]
-    assert cure in line
+    [line] = problems(installed.refused(after))
+    assert why in line
+    assert cure in line.partition(why)[2]
 
 
 @EVERY_HELM
@@ -245,15 +361,18 @@ def test_a_forgotten_generation_is_refused_after_an_uninstall_too(installed: Ins
     cluster.forget(NAMESPACE)
     cluster.put(NAMESPACE, installed.release, kept)
 
-    assert "accounts.A.users.u is at generation 1, but this release has 2" in installed.refused(renewed(1))
+    [line] = problems(installed.refused(renewed(1)))
+    assert "credentials.generation is 1, but this release has 2" in line
 
 
 @EVERY_HELM
-def test_a_generation_cannot_be_skipped(installed: Installed) -> None:
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_generation_cannot_be_skipped(installed: Installed, overlap: bool) -> None:
     """Who asks for the reload logs in with the one before, which would be one that servers do not know."""
     installed.upgraded(renewed(1))
 
-    assert "nats.reloader is at generation 5 with an overlap, so 4 would work too" in installed.refused(renewed(5))
+    [line] = problems(installed.refused(renewed(5, overlap=overlap)))
+    assert "credentials.generation is 5, but this release has 1: raise it by one, to 2" in line
 
 
 @EVERY_HELM

@@ -89,20 +89,39 @@ def test_with_an_overlap_they_name_the_newest_and_what_works_too(cluster: Cluste
 
 
 @EVERY_HELM
-@pytest.mark.parametrize(("overlap", "told"), [(False, True), (True, False)])
+@pytest.mark.parametrize(
+    ("had", "said", "told"),
+    [
+        ([""], {"generation": 2}, "from generation 1 to 2 without an overlap: clients that log in with 1 are"),
+        ([""], {"generation": 2, "overlap": True}, ""),
+        (["", ".2"], {"generation": 2, "overlap": True}, ""),
+        (["", ".2"], {"generation": 2}, ""),
+        (
+            ["", ".2"],
+            {"generation": 3},
+            "from generation 2 to 3 without an overlap: clients that log in with 1 or 2 are",
+        ),
+        (["", ".2"], {"existingSecret": "own"}, "back from generation 2 to 1: clients that log in with 2 are"),
+        ([".2"], {"existingSecret": "own"}, "back from generation 2 to 1: clients that log in with 2 are"),
+    ],
+)
 def test_a_step_without_an_overlap_is_told(
-    cluster: Cluster, helm: Path, tmp_path: Path, overlap: bool, told: bool
+    cluster: Cluster, helm: Path, tmp_path: Path, had: list[str], said: Values, told: str
 ) -> None:
     """Who skips it learns whom that disconnects: NOTES compare with what the cluster has."""
     config = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "step-natsmith-config"},
-        "data": {"nats.conf": 'include "users/app.app.conf", include "users/app.provisioner.conf"'},
+        "data": {
+            "nats.conf": "".join(
+                f'include "app.{user}{each}.conf", ' for user in ("app", "provisioner") for each in had
+            )
+        },
     }
     cluster.put(NAMESPACE, "step", config)
     values = tmp_path / "values.yaml"
-    values.write_text(json.dumps({"credentials": {"generation": 2, "overlap": overlap}}))
+    values.write_text(json.dumps({"credentials": said, "provisioner": {"mode": "job"}}))
     words: list[str | Path] = [
         helm,
         "install",
@@ -118,8 +137,8 @@ def test_a_step_without_an_overlap_is_told(
     done = subprocess.run(words, capture_output=True, text=True, check=False)
 
     assert 0 == done.returncode, done.stderr
-    warning = "accounts.app.users.app went from generation 1 to 2 without an overlap: clients that log in with 1 are"
-    assert told == (warning in done.stdout)
+    lines = [line for line in done.stdout.splitlines() if "accounts.app.users.app went" in line]
+    assert [f"WARNING: accounts.app.users.app went {told} disconnected."][: bool(told)] == lines
     assert "accounts.app.provisioner went" not in done.stdout
 
 

@@ -76,6 +76,9 @@ async def test_passwords_are_renewed_with_an_overlap(release: MakeRelease) -> No
     await eventually(goes_on_as_seen_by_the_new, within=60)
     async with dev.client("app") as client:
         assert client.is_connected
+    refused = dev.upgrade("dev.yaml")
+    assert refused.code
+    assert "credentials.generation is 1, but this release has 2: clients that log in with 2 would be" in refused.text
 
     told = step(dev, "credentials.generation=2")
     assert "without an overlap" not in told
@@ -84,7 +87,7 @@ async def test_passwords_are_renewed_with_an_overlap(release: MakeRelease) -> No
 
     refused = dev.upgrade("dev.yaml")
     assert refused.code
-    assert "accounts.app.users.app is at generation 1, but this release has 2" in refused.text
+    assert "credentials.generation is 1, but this release has 2" in refused.text
     back = dev.run("rollback", dev.name, "1")
     assert 0 == back.code, back.text
     dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=120s")

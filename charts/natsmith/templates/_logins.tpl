@@ -40,22 +40,27 @@ overlap begins, and know the newest when it ends.
 {{- toRawJson $logins -}}
 {{- end -}}
 
-{{- /* natsmith.keysBefore — in: root; out: JSON list of the keys (see natsmith.users) that this release had: those of its servers, and those whose generated passwords were kept */ -}}
+{{- /* natsmith.keysBefore — in: root; out: JSON list of the keys (see natsmith.users) that this release had: those of its servers, or after an uninstall those whose generated passwords were kept */ -}}
 {{- define "natsmith.keysBefore" -}}
 {{- $config := lookup "v1" "ConfigMap" .Release.Namespace (printf "%s-config" (include "natsmith.fullname" .)) | default dict -}}
 {{- $kept := lookup "v1" "Secret" .Release.Namespace (include "natsmith.credentialsSecret" .) | default dict -}}
-{{- $keys := splitList " " (get ((get $kept "metadata" | default dict).annotations | default dict) "natsmith/generated" | default "") -}}
+{{- $keys := list -}}
 {{- range regexFindAll "include \"[^\"]+\\.conf\"" (get (get $config "data" | default dict) "nats.conf" | default "") -1 -}}
 {{- $keys = append $keys (base . | trimSuffix ".conf\"" | trimPrefix "include \"") -}}
+{{- end -}}
+{{- if not $config -}}
+{{- $keys = splitList " " (get ((get $kept "metadata" | default dict).annotations | default dict) "natsmith/generated" | default "") -}}
 {{- end -}}
 {{- toRawJson (uniq $keys | compact) -}}
 {{- end -}}
 
 {{- /*
-natsmith.steps — in: root; out: JSON list of the users whose newest generation this release did not have, of those that it had
+natsmith.steps — in: root; out: JSON list of the users whose logins are others than this release had, but for overlaps that end
 
-Each is the newest login, with before (the highest generation that was there) and step: next (the one before works too), cut (the
-clients of before are disconnected), far (an overlap with a generation that nobody uses) or gone (its generated password was removed).
+Each is the newest login, with before (the highest generation that was there), lost (what clients log in with no more) and step:
+next (an overlap begins), cut (the clients of lost are disconnected), and what is refused: behind (generated passwords of before would be
+lost), far (an overlap with a generation that nobody uses), ended (the same, since its generated password is gone) or third (one that cuts
+off clients of the overlap before).
 */ -}}
 {{- define "natsmith.steps" -}}
 {{- $before := include "natsmith.keysBefore" . | fromJsonArray -}}
@@ -65,20 +70,35 @@ clients of before are disconnected), far (an overlap with a generation that nobo
 {{- $steps := list -}}
 {{- range $logins -}}
 {{- $user := .user -}}
-{{- $highest := ternary 1 0 (has $user $before) -}}
+{{- $dotted := printf "%s." .user -}}
+{{- $had := list -}}
+{{- $lost := list -}}
 {{- range $before -}}
-{{- if hasPrefix (printf "%s." $user) . }}{{ $highest = max $highest (trimPrefix (printf "%s." $user) . | int) }}{{ end -}}
+{{- if or (eq $user .) (hasPrefix $dotted .) -}}
+{{- $number := eq $user . | ternary "1" (trimPrefix $dotted .) | int -}}
+{{- $had = append $had $number -}}
+{{- if not (has . $keys) }}{{ $lost = append $lost $number }}{{ end -}}
 {{- end -}}
-{{- if and .newest (ne .kind "nkey") (gt $highest 0) (not (has .key $before)) -}}
-{{- $number := sub (int .generation) 1 | int -}}
-{{- $last := ternary $user (printf "%s.%d" $user $number) (eq $number 1) -}}
-{{- $step := "cut" -}}
-{{- if has $last $keys -}}
-{{- $step = ternary "next" "far" (has $last $before) -}}
-{{- else if and (eq .kind "generated") (lt (int .generation) (int $highest)) -}}
-{{- $step = "gone" -}}
 {{- end -}}
-{{- $steps = append $steps (merge (dict "step" $step "before" $highest) .) -}}
+{{- if and .newest (ne .kind "nkey") $had -}}
+{{- $highest := 0 -}}
+{{- range $had }}{{ $highest = max $highest . | int }}{{ end -}}
+{{- $generation := int .generation -}}
+{{- $last := sub $generation 1 | int -}}
+{{- $step := "" -}}
+{{- if lt $generation $highest -}}
+{{- $step = ternary "behind" "cut" (eq .kind "generated") -}}
+{{- else if not (has (ternary $user (print $dotted $last) (eq $last 1)) $keys) -}}
+{{- $step = ternary "cut" "" (gt $generation $highest) -}}
+{{- else if gt $generation $highest -}}
+{{- $step = ternary "next" "far" (has $last $had) -}}
+{{- if and (eq $step "next") $lost (ne .role "reloader") }}{{ $step = "third" }}{{ end -}}
+{{- else if and (eq .kind "generated") (not (has $last $had)) -}}
+{{- $step = "ended" -}}
+{{- end -}}
+{{- if $step -}}
+{{- $steps = append $steps (merge (dict "step" $step "before" $highest "lost" (sortAlpha $lost)) .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toRawJson $steps -}}

@@ -27,12 +27,40 @@
 {{ $path }} is at generation {{ add1 .generation }} with an overlap, but there is no password that {{ .login }} had before: add it as {{ $path }}.previousPassword, or set {{ $path }}.overlap to false
 {{- end }}
 {{- end }}
-{{- range include "natsmith.steps" . | fromJsonArray }}
-{{- if eq .step "far" }}
+{{- include "natsmith.validate.steps" . }}
+{{- end }}
+{{- end -}}
+
+{{- /*
+natsmith.validate.steps — in: root; out: a line for each step from this release's generations that would cut clients off unseen
+
+What credentials.generation is to blame for is said once. It is to blame where the reloader makes the step, who has no generation of its own.
+*/ -}}
+{{- define "natsmith.validate.steps" -}}
+{{- $release := .Release.Name }}
+{{- $steps := include "natsmith.steps" . | fromJsonArray }}
+{{- $all := dict }}
+{{- range $steps }}
+{{- if and (eq .role "reloader") (has .step (list "far" "behind")) }}{{ $all = . }}{{ end }}
+{{- end }}
+{{- if eq ($all.step | default "") "far" }}
+credentials.generation is {{ $all.generation }}, but this release has {{ $all.before }}: raise it by one, to {{ add1 (int $all.before) }}, and on with further upgrades; servers are told of a generation by the login of the one before, with an overlap and without
+{{- end }}
+{{- $paths := dict "third" list "ended" list }}
+{{- range $steps }}
+{{- $mine := ne (sub (int .generation) (int .before)) (sub (int ($all.generation | default 0)) (int ($all.before | default 0))) }}
+{{- if and (eq .step "far") $mine }}
 {{ .path }} is at generation {{ .generation }} with an overlap, so {{ sub (int .generation) 1 }} would work too; but clients of this release use {{ .before }}, and would be disconnected: change it by one, to {{ add1 (int .before) }} in all (what its own generation and credentials.generation say together)
-{{- else if eq .step "gone" }}
-{{ .path }} is at generation {{ .generation }}, but this release has {{ .before }}, and the password of {{ .generation }} was removed when its overlap ended. Keep generation {{ .before }} in the values; or raise it to {{ add1 (int .before) }} for a new password
+{{- else if and (eq .step "behind") (or $mine (eq .role "reloader")) }}
+{{ ternary "credentials.generation is" (printf "%s is at generation" .path) (eq .role "reloader") }} {{ .generation }}, but this release has {{ .before }}: clients that log in with {{ .before }} would be cut off, and the password would be lost. Keep generation {{ .before }} in the values, with overlap as it was; or raise it to {{ add1 (int .before) }} for a new password. To give {{ .before }} up, go back with `helm rollback {{ $release }} REVISION`, which brings the passwords of then
+{{- else if hasKey $paths .step }}
+{{- $_ := set $paths .step (append (get $paths .step) .path) }}
 {{- end }}
 {{- end }}
+{{- with $paths.third }}
+{{ join ", " . }}: the generation was raised during an overlap, and clients that log in with the first of its two would be cut off. End the overlap first: the generation as it was, with overlap false; then raise it with another upgrade
+{{- end }}
+{{- with $paths.ended }}
+{{ join ", " . }}: overlap is true, but the password of the generation before is gone, and its login would get another one, which no client has. Set overlap to false; or bring the password back with `helm rollback {{ $release }} REVISION`, to a revision that had it
 {{- end }}
 {{- end -}}

@@ -26,7 +26,8 @@ Plain passwords stand in the values of {{ join ", " . }}: they are for developme
 {{- end }}
 {{- range include "natsmith.steps" . | fromJsonArray }}
 {{- if and (eq .step "cut") (has .role (list "application" "system")) }}
-{{ .path }} went from generation {{ .before }} to {{ .generation }} without an overlap: clients that log in with {{ .before }} are disconnected.
+{{- $back := lt (int .generation) (int .before) }}
+{{ .path }} went {{ ternary "back " "" $back }}from generation {{ .before }} to {{ .generation }}{{ ternary "" " without an overlap" $back }}: clients that log in with {{ join " or " .lost }} are disconnected.
 {{- end }}
 {{- end }}
 {{- if not $nats.jetstream.storage.persistent }}

@@ -165,15 +165,6 @@ async def worked_off(server: Server, record: Record) -> None:
     await asyncio.sleep(WRITTEN_SECONDS)
 
 
-async def worked_off_again(server: Server, record: Record) -> None:
-    """Remove once more what a server has again that was killed since, before it had written what it removed.
-
-    Consumers are there by now, so that is left where one of them would be moved.
-    """
-    if not any(len(filters(each["config"])) > 1 for each in record.positions.values()):
-        await worked_off(server, record)
-
-
 async def let_go(server: Server, record: Record) -> None:
     """Remove what all consumers of a stream by interest have acknowledged before it is one: old servers leave it there."""
     if record.final.get("retention") == "interest":

@@ -212,8 +212,6 @@ class Hops(Waking):
             await self._consumers(whole=True)
             await self.server.delete_stream(room(self.record.home))
             final = copies.renamed(final, self.record.source)
-        else:
-            await carrying.worked_off_again(self.server, self.record)
         self.step("finish", stream=self.record.home)
         await self.update(copies.forgetting(final))
         await carrying.resume(self.server, self.record.home)

@@ -338,6 +338,19 @@ def test_a_client_that_was_never_connected_is_refused_at_once() -> None:
         Registry(Client())
 
 
+async def test_a_client_that_connects_again_just_now_will_do(client: Client) -> None:
+    """While it does nats-py tells the same of it as of one that was never connected."""
+    client._status = Client.CONNECTING
+    registry = Registry(client)
+    client._status = Client.CONNECTED
+    assert client._reconnected_cb
+    await client._reconnected_cb()
+
+    async with registry:
+        await make(client)
+        assert () == await registry.instances("payments")
+
+
 async def test_a_client_of_another_event_loop_is_refused_at_once(client: Client) -> None:
     async def elsewhere() -> None:
         async with Registry(client):

@@ -269,7 +269,8 @@ def line_of(client: Client) -> Line:
             f"a Registry needs a connected client of nats-py, but was given {type(client).__name__}: "
             "client = await nats.connect(...), and then Registry(client)"
         )
-    if not (client.is_connected or client.is_reconnecting or client.is_closed):
+    # One that reconnects is connecting for a moment, as one that never was; but a server has told it who it is.
+    if not (client.is_connected or client.is_reconnecting or client.is_closed or client._server_info):
         raise WrongUse(
             "a Registry needs a connected client, but this one was never connected: "
             "client = await nats.connect(...), and then Registry(client)"

@@ -13,6 +13,7 @@ import pytest
 
 import chart
 import electing
+from bringing import Hand
 from cli import Natsmith
 from embedded import Embedded, nats_server
 from installed import Installed, installed
@@ -33,6 +34,7 @@ ACCOUNTS = 400
 
 PASSWORD = "pw"
 Connecting = Callable[[Connection], Awaitable[nats.aio.client.Client]]
+Hands = Callable[[Connection], Awaitable[Hand]]
 
 
 def binary(version: str) -> Path:
@@ -122,6 +124,16 @@ async def connecting() -> AsyncIterator[Connecting]:
             return client
 
         yield one
+
+
+@pytest.fixture
+def hands(connecting: Connecting) -> Hands:
+    """Connect applications that make and fill streams, until the test ends."""
+
+    async def one(connection: Connection) -> Hand:
+        return Hand(await connecting(connection))
+
+    return one
 
 
 @pytest.fixture

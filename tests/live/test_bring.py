@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.js.errors import NoStreamResponseError
 
-from bringing import Hand, Pair, furnish, pair, positions
+from bringing import Pair, furnish, pair, positions
 from cli import Natsmith
-from conftest import VERSIONS, Connecting
-from natsmith.adapters.connections import Connection
+from conftest import VERSIONS, Hands
 from waiting import eventually
 
 PAIRS = [*((each, each) for each in VERSIONS), (VERSIONS[0], VERSIONS[-1])]
-Hands = Callable[[Connection], Awaitable[Hand]]
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")
 
 
@@ -29,16 +27,6 @@ def newest_pair() -> Iterator[Pair]:
     """One server and three of the newest version, for all tests of this module."""
     with pair(VERSIONS[-1], VERSIONS[-1]) as both:
         yield both
-
-
-@pytest.fixture
-def hands(connecting: Connecting) -> Hands:
-    """Connect applications, until the test ends."""
-
-    async def one(connection: Connection) -> Hand:
-        return Hand(await connecting(connection))
-
-    return one
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)

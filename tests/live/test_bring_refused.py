@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bringing import Hand
 from cli import Natsmith
-from conftest import VERSIONS, Connecting, binary
+from conftest import VERSIONS, Hands, binary
 from embedded import Embedded, nats_server
 from natsmith.adapters.connections import Connection
 
@@ -24,7 +23,6 @@ READS = [
 ]
 SENDS = "$JS.API.STREAM.SNAPSHOT.*"
 Serve = Callable[..., Embedded]
-Hands = Callable[[Connection], Awaitable[Hand]]
 
 
 @pytest.fixture
@@ -39,16 +37,6 @@ def serve() -> Iterator[Serve]:
             return stack.enter_context(nats_server(binary(version), {"accounts": accounts}))
 
         yield one
-
-
-@pytest.fixture
-def hands(connecting: Connecting) -> Hands:
-    """Connect applications, until the test ends."""
-
-    async def one(connection: Connection) -> Hand:
-        return Hand(await connecting(connection))
-
-    return one
 
 
 def at(server: Embedded, user: str) -> Connection:

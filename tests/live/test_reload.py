@@ -1,116 +1,18 @@
-"""Users, accounts, permissions and certificates change while the servers run: the Job has them loaded, and checks it."""
+"""Users, accounts and permissions change while the servers run: the Job has them loaded, and checks it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import signal
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import nats.aio.client
 import nats.errors
 import pytest
 
-import chart
-from chart import Manifest, Rendered
-from cli import Result
-from installed import Installed, arguments, certificate, job_of
-from natsmith.views.secret import routes_file, user_files
+from installed import Installed, arguments, job_of
+from reloading import Install, Watched, formed, installed, pids, reload, reloads, rendered, secret, values
 from waiting import Eventually
-
-Install = Callable[..., Installed]
-FULL = "dev-natsmith"
-
-
-def secret(values: Mapping[str, Any], **passwords: str) -> Manifest:
-    """Return the Secret of all users of *values*; a password is the user's name, unless another is said."""
-    users = ["_SYS.sys", "_SYS.reloader"]
-    for account, body in values["accounts"].items():
-        users += [f"{account}.provisioner", *(f"{account}.{name}" for name in body["users"])]
-    files = routes_file(FULL, 3, "routes-password")
-    for key in users:
-        name = key.partition(".")[2]
-        files |= user_files(key, passwords.get(name, f"{name}-password"))
-    return {"kind": "Secret", "metadata": {"name": "users"}, "stringData": files}
-
-
-def values(replicas: int = 1, *, may: str = "x", **accounts: Any) -> dict[str, Any]:
-    """Return a release with the account A: its user `a` may publish one subject, `b` everything."""
-    users = {"a": {"permissions": {"publish": {"allow": [may]}}}, "b": {}}
-    return {
-        "nats": {"replicas": replicas},
-        "credentials": {"existingSecret": "users"},
-        "accounts": {"A": {"users": users}, **accounts},
-        "buckets": {"kept": {"account": "A", "replicas": replicas}},
-    }
-
-
-def rendered(tmp_path: Path, given: Mapping[str, Any]) -> Rendered:
-    file = tmp_path / "values.yaml"
-    file.write_text(json.dumps(given))
-    return chart.render([file])
-
-
-def installed(install: Install, tmp_path: Path, given: Mapping[str, Any], *more: Manifest, version: str) -> Installed:
-    file = tmp_path / "values.yaml"
-    file.write_text(json.dumps(given))
-    return install(file, others=(secret(given), *more), version=version)
-
-
-async def formed(running: Installed, eventually: Eventually) -> None:
-    """Return when several servers know each other: until then there are too few for three replicas."""
-    client = await running.connect("sys")
-
-    async def known() -> bool:
-        answer = await client.request("$SYS.REQ.SERVER.PING.JSZ", b"{}", timeout=5)
-        meta = json.loads(answer.data)["data"].get("meta_cluster", {})
-        return len(running.servers) == 1 or (
-            bool(meta.get("leader")) and len(meta.get("replicas") or []) == len(running.servers) - 1
-        )
-
-    await eventually(known, within=20)
-    await client.close()
-
-
-def reloads(running: Installed) -> list[int]:
-    """Return how often each server has reloaded, by its own log."""
-    return [each.log.count("Reloaded server configuration") for each in running.servers]
-
-
-def pids(running: Installed) -> list[int]:
-    return [each.process.pid for each in running.servers if each.process]
-
-
-class Watched:
-    """A client that takes note of what happens to it."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self.errors: asyncio.Queue[str] = asyncio.Queue()
-
-    async def connect(self, running: Installed, login: str) -> nats.aio.client.Client:
-        async def lost() -> None:
-            self.lost += 1
-
-        async def error(error: Exception) -> None:
-            self.errors.put_nowait(str(error))
-
-        return await running.connect(login, disconnected_cb=lost, error_cb=error)
-
-    async def may(self, client: nats.aio.client.Client, subject: str) -> bool:
-        """Return whether the server lets the client publish *subject*; nobody may publish what comes after it."""
-        await client.publish(subject, b"")
-        await client.publish("last", b"")
-        first = await asyncio.wait_for(self.errors.get(), timeout=5)
-        if '"last"' in first:
-            return True
-        assert f'"{subject}"' in first
-        assert '"last"' in await asyncio.wait_for(self.errors.get(), timeout=5)
-        return False
 
 
 @pytest.mark.parametrize("replicas", [1, 3])
@@ -276,94 +178,6 @@ async def test_a_server_that_needs_a_restart_is_not_asked_to_reload(
     job = await running.job()
     assert 0 == job.code, job.text
     assert [0] == reloads(running)
-
-
-async def reload(running: Installed, *words: str) -> Result:
-    """Run `natsmith reload` as in the toolbox."""
-    natsmith = running.natsmith()
-    return await natsmith("reload", "--connections", str(natsmith.home / "reloader.yaml"), *words)
-
-
-def tls(replicas: int = 1) -> dict[str, Any]:
-    given = values(replicas)
-    given["nats"]["tls"] = {"existingSecret": "tls"}
-    return given
-
-
-needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
-
-
-@needs_openssl
-@pytest.mark.parametrize("replicas", [1, 3])
-async def test_a_new_certificate_is_shown_without_a_restart(
-    install: Install, tmp_path: Path, release: str, replicas: int
-) -> None:
-    first, second = (certificate(tmp_path / name, name="tls") for name in ("first", "second"))
-    running = installed(install, tmp_path, tls(replicas), first, version=release)
-    server, watched = pids(running), Watched()
-    client = await watched.connect(running, "b")
-
-    running.mounted(running.rendered, second)
-    # Who asks trusts the old one, which servers show until they were asked.
-    done = await reload_trusting(running, first, "--servers", str(replicas))
-
-    assert 0 == done.code, done.text
-    assert f"{replicas} server" in done.last
-    assert server == pids(running)
-    assert 0 == watched.lost
-    for _ in range(3):
-        await (await running.connect("b")).close()
-    await client.close()
-
-
-async def reload_trusting(running: Installed, ca: Manifest, *words: str) -> Result:
-    natsmith = running.natsmith()
-    file = natsmith.write("old.crt", ca["stringData"]["ca.crt"])
-    return await natsmith(
-        "reload", "--connections", str(natsmith.home / "reloader.yaml"), "--tls-ca", str(file), *words
-    )
-
-
-@needs_openssl
-async def test_a_certificate_without_its_key_is_refused_and_the_old_one_serves_on(
-    install: Install, tmp_path: Path, release: str
-) -> None:
-    first, second = (certificate(tmp_path / name, name="tls") for name in ("first", "second"))
-    running = installed(install, tmp_path, tls(), first, version=release)
-    mixed = {**first, "stringData": {**first["stringData"], "tls.key": second["stringData"]["tls.key"]}}
-    running.mounted(running.rendered, mixed)
-
-    done = await reload_trusting(running, first)
-    assert 3 == done.code, done.text
-    assert "private key does not match public key" in done.stderr
-    assert "serves on with the one before" in done.stderr
-    await (await running.connect("b")).close()
-
-
-@needs_openssl
-async def test_a_certificate_that_has_ended_is_called_so_and_servers_are_told_by_themselves(
-    install: Install, tmp_path: Path, release: str
-) -> None:
-    """Nobody can log in any more to have them reload: a signal does, and no server restarts."""
-    first, ended, last = (
-        certificate(tmp_path / name, name="tls", ended=name == "ended") for name in ("first", "ended", "last")
-    )
-    running = installed(install, tmp_path, tls(), first, version=release)
-    server = pids(running)
-    running.mounted(running.rendered, ended)
-    assert 0 == (await reload_trusting(running, first)).code
-
-    refused = await reload_trusting(running, ended, "--timeout", "2")
-    running.mounted(running.rendered, last)
-    for each in server:
-        os.kill(each, signal.SIGHUP)  # what nats-server --signal reload does
-    done = await reload_trusting(running, last)
-
-    assert (75, 0) == (refused.code, done.code), refused.text + done.text
-    assert "TLS failed: certificate has expired. Check the CA, the client certificate, and the names and the end" in (
-        refused.stderr
-    )
-    assert server == pids(running)
 
 
 async def test_reload_tells_what_each_server_answered(install: Install, tmp_path: Path, newest: str) -> None:

@@ -13,7 +13,7 @@ import nats.errors
 import pytest
 
 from installed import Installed, data
-from test_reload import formed, installed, reload, rendered, secret, values
+from reloading import formed, installed, reload, rendered, secret, values
 from waiting import Eventually
 
 Install = Callable[..., Installed]

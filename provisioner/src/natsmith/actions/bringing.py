@@ -32,17 +32,16 @@ async def bring(
     target: JetStream,
     *,
     log: Log,
-    leave: Collection[str] = (),
-    replicas: Mapping[str, int] | None = None,
-    progress: Progress | None = None,
+    leave: Collection[str],
+    replicas: Mapping[str, int],
+    progress: Progress,
 ) -> list[Brought]:
     """Bring every stream of *source* that is not in *target*, but those to *leave*; *replicas* says which get others than they have."""
     if source.link.greeting.get("server_id") == target.link.greeting.get("server_id"):
         raise WrongValues(f"{source.link.where} and {target.link.where} are the same server: --from names another one")
     rows, coming = await _sorted(source, target, leave)
     for info in coming:
-        came = await _one(source, target, info, replicas or {}, log, progress or Progress())
-        rows.append(came)
+        rows.append(await _one(source, target, info, replicas, log, progress))
     return rows
 
 
@@ -52,7 +51,7 @@ async def _sorted(
     """Return what is not brought and what is; raise DecisionNeeded, before anything is, with all that somebody must decide."""
     theirs = _in_order(await source.streams())
     # Each by its name: what an interrupted run left keeps a cluster from listing all of them.
-    ours = {each.config["name"]: await _there(target, each) for each in theirs}
+    ours = {each.config["name"]: await forgotten(target, each) for each in theirs}
     level = (await target.account()).level
     rows: list[Brought] = []
     coming: list[StreamInfo] = []
@@ -87,11 +86,6 @@ def _in_order(streams: Iterable[StreamInfo]) -> list[StreamInfo]:
 def _metadata(info: StreamInfo) -> Mapping[str, str]:
     metadata: Mapping[str, str] = info.config.get("metadata") or {}
     return metadata
-
-
-async def _there(target: JetStream, info: StreamInfo) -> StreamInfo | None:
-    """Return the stream of that name, without what an interrupted run left of it."""
-    return None if await forgotten(target, info) else await target.stream(info.config["name"])
 
 
 def _told(info: StreamInfo, fate: Literal["brought", "there"], *, consumers: int, seconds: float = 0) -> Brought:

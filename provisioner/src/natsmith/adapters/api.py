@@ -63,13 +63,10 @@ class Api:
     def timeout(self, seconds: float) -> None:
         self._link.timeout = seconds
 
-    async def _ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the answer of JetStream's API, or raise as every method does."""
         payload = b"" if body is None else json.dumps(body).encode()
         return await self._answer(call, f"$JS.API.{call}", payload)
-
-    async def ask(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for what only one room needs, or raise as every method does."""
-        return await self._ask(call, body)
 
     async def _answer(
         self, call: str, subject: str, payload: bytes, headers: dict[str, str] | None = None
@@ -97,7 +94,7 @@ class Api:
     ) -> dict[str, Any] | None:
         """Return the answer, or None where what it is about is not there."""
         try:
-            return await self._ask(call, body)
+            return await self.ask(call, body)
         except Refused as refused:
             if refused.code in absent:
                 return None

@@ -62,7 +62,7 @@ class JetStream(Api):
         """Return the server's version and the account's limits."""
         greeting = self._link.greeting
         return answers.account(
-            await self._ask("INFO"), version=greeting.get("version", ""), clustered=bool(greeting.get("cluster"))
+            await self.ask("INFO"), version=greeting.get("version", ""), clustered=bool(greeting.get("cluster"))
         )
 
     async def streams(self) -> list[StreamInfo]:
@@ -89,7 +89,7 @@ class JetStream(Api):
         until = clock() + PEERS_SECONDS
         while True:
             try:
-                return await self._ask(call, config)
+                return await self.ask(call, config)
             except Refused as refused:
                 if refused.code != NO_PEERS or clock() > until:
                     raise
@@ -103,7 +103,7 @@ class JetStream(Api):
     async def purge_stream(self, name: str, *, subject: str = "", before: int = 0) -> int:
         """Remove messages of a stream."""
         which = ({"filter": subject} if subject else {}) | ({"seq": before} if before else {})
-        return int((await self._ask(f"STREAM.PURGE.{name}", which)).get("purged", 0))
+        return int((await self.ask(f"STREAM.PURGE.{name}", which)).get("purged", 0))
 
     async def delete_message(self, stream: str, sequence: int) -> None:
         """Remove one message."""
@@ -135,7 +135,7 @@ class JetStream(Api):
     async def put_consumer(self, stream: str, config: Config, *, verb: Literal["create", "update"]) -> ConsumerInfo:
         """Create or update a consumer."""
         body = {"stream_name": stream, "config": config, "action": verb}
-        return answers.consumer(await self._ask(f"CONSUMER.CREATE.{stream}.{config['durable_name']}", body))
+        return answers.consumer(await self.ask(f"CONSUMER.CREATE.{stream}.{config['durable_name']}", body))
 
     async def delete_consumer(self, stream: str, name: str) -> None:
         """Delete a consumer."""
@@ -148,7 +148,7 @@ class JetStream(Api):
 
     async def reset_consumer(self, stream: str, name: str, sequence: int) -> None:
         """Make a consumer go on at a sequence."""
-        await self._ask(f"CONSUMER.RESET.{stream}.{name}", {"seq": sequence})
+        await self.ask(f"CONSUMER.RESET.{stream}.{name}", {"seq": sequence})
 
     async def subject_counts(self, stream: str) -> Mapping[str, int]:
         """Return how many messages each subject holds; a stream that is gone holds none."""
@@ -169,7 +169,7 @@ class JetStream(Api):
             config = wire.counting(name, time, seconds)
             body = {"stream_name": stream, "config": config, "action": "create"}
             try:
-                answer = await self._ask(f"CONSUMER.CREATE.{stream}.{name}", body)
+                answer = await self.ask(f"CONSUMER.CREATE.{stream}.{name}", body)
             except Refused as refusal:
                 if refusal.code == THRESHOLD_EXCEEDED:
                     continue

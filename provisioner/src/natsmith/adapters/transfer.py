@@ -92,7 +92,7 @@ async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, t
             if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > begun + PEERS_SECONDS:
                 raise
             if refused.code == NAME_TAKEN:
-                if not await forgotten(target, info):
+                if await forgotten(target, info):
                     raise
                 if clock() > begun + STALLED_SECONDS:
                     # Assigned to a server that does not have it: a stream that somebody makes is there at once.
@@ -146,14 +146,14 @@ async def _pieces(source: JetStream, name: str, size: int) -> AsyncGenerator[byt
         await stop()
 
 
-async def forgotten(target: JetStream, info: StreamInfo) -> bool:
-    """Remove what an ended run left of a stream; return whether there is nothing of that name now."""
+async def forgotten(target: JetStream, info: StreamInfo) -> StreamInfo | None:
+    """Remove what an ended run left of a stream; return what has that name and is another one, if there is any."""
     name = info.config["name"]
     here = await target.stream(name)
     if here and (here.config.get("metadata") or {}).get(COMING) == info.created:
         await target.delete_stream(name)
-        return True
-    return here is None
+        return None
+    return here
 
 
 async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo) -> str:

@@ -134,7 +134,7 @@ def bucket_of(name: str, info: Mapping[str, Any]) -> Bucket:
         )
     cluster = info.get("cluster") or {}
     others = cluster.get("replicas") or []
-    heard = sum(not each.get("offline") and each.get("active", 0) < QUORUM_SECONDS * NANO for each in others)
+    silent = sum(bool(each.get("offline")) or each.get("active", 0) >= QUORUM_SECONDS * NANO for each in others)
     return Bucket(
         name=name,
         created=info.get("created", ""),
@@ -147,5 +147,5 @@ def bucket_of(name: str, info: Mapping[str, Any]) -> Bucket:
         entries=state.get("messages", 0),
         last_revision=state.get("last_seq", 0),
         led=f"{cluster.get('leader', '')} {cluster.get('leader_since', '')}".strip(),
-        alone=2 * (heard + 1) <= len(others) + 1,
+        alone=2 * silent >= 1 + len(others),
     )

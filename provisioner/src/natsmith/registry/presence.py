@@ -28,6 +28,7 @@ LOOK_EVERY = 6
 
 AGAIN_SECONDS = 0.25
 """After a heartbeat that was not answered; a server that comes back is told at once."""
+
 LONGEST_SECONDS = 2.0
 """Thousands of instances of a bucket that is away shall not keep its server busy."""
 
@@ -185,9 +186,7 @@ class Presence:
         for _ in range(TAKES):
             last = await self._line.last(self._bucket, self._key)
             with contextlib.suppress(Conflict):  # the one before was just heard once more
-                # Nobody counts on the entry yet: its server may take longer than for a heartbeat.
-                write = self._write(last.revision if last else NEVER, timeout=REQUEST_SECONDS)
-                await answered(write, GOODBYE_SECONDS)
+                await answered(self._write(last.revision if last else NEVER), GOODBYE_SECONDS)
                 return
         raise NotReady(
             f"{self._key} cannot be registered: others write that key all the time. Give each process an id of its own"
@@ -242,7 +241,7 @@ class Presence:
                 except Conflict:
                     raise NotReady(f"{self._key} was written by somebody in the same moment") from None
 
-    async def _write(self, expect: int, *, timeout: float = 0) -> None:
+    async def _write(self, expect: int) -> None:
         by_key = self.expiry.by == "key"
         self._revision = await self._line.write(
             self._bucket,
@@ -250,13 +249,13 @@ class Presence:
             self._payload,
             expect=expect,
             ttl=self.expiry.seconds if by_key else 0,
-            timeout=timeout or self._patience,
+            timeout=self._patience,
         )
 
     @property
     def _patience(self) -> float:
-        """Return how long an answer may take: what is lost shall be written again before the entry goes."""
-        return min(REQUEST_SECONDS, max(0.5, self._expiry.seconds / 4)) if self._expiry else REQUEST_SECONDS
+        """Return how long an answer may take: what is lost shall be written again before the entry goes, once there is one."""
+        return min(REQUEST_SECONDS, max(0.5, self.expiry.seconds / 4)) if self._task else REQUEST_SECONDS
 
     def _ours(self, last: Stored) -> bool:
         """Return whether an entry is this process's, or nobody's: what somebody broke is ours to mend."""

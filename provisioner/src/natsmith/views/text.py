@@ -230,13 +230,10 @@ def loaded(servers: Sequence[Seen], expected: str) -> str:
     loaded = (
         f"{plural(have, 'server')} of {len(servers)} {'has' if have == 1 else 'have'} loaded the files that are there."
     )
+    if expected:
+        return loaded
     # A tag tells nothing of passwords and certificates, which have no words of their own.
-    young = (
-        ""
-        if expected
-        else " A Secret that changed within the last two minutes may not be among them: run it again then."
-    )
-    return loaded + young
+    return f"{loaded} A Secret that changed within the last two minutes may not be among them: run it again then."
 
 
 def aligned(table: Iterable[Row]) -> list[str]:

@@ -22,6 +22,7 @@ from elections.judge import Event, Report, Run, judge
 from elections.network import Way, way
 from elections.scenario import GROUP_FAULTS, Scenario
 from embedded import Embedded, nats_server
+from natsmith.adapters.link import closed
 from natsmith.clock import clock
 
 ROOT = Path(__file__).parents[2]
@@ -230,7 +231,7 @@ async def play(scenario: Scenario) -> Report:
         binary = ROOT / ".servers" / scenario.version / "bin" / "nats-server"
         server = stack.enter_context(nats_server(binary))
         client = await nats.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_quiet)
-        stack.push_async_callback(client.close)
+        stack.push_async_callback(closed, client)
         await _provision(client)
         one = Play(scenario, server, home)
         for name in NAMES:

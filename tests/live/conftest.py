@@ -19,6 +19,7 @@ from embedded import Embedded, nats_server
 from installed import Installed, installed
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.adapters.link import closed
 from natsmith.log import Log
 from waiting import Eventually
 from waiting import eventually as asking_again
@@ -110,7 +111,7 @@ async def nats_connection(connection: Connection) -> AsyncIterator[nats.aio.clie
     """Connect an application to the account of ``connection``."""
     client = await nats.connect(connection.server, user=connection.user, password=connection.password)
     yield client
-    await client.close()
+    await closed(client)
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ async def connecting() -> AsyncIterator[Connecting]:
 
         async def one(connection: Connection) -> nats.aio.client.Client:
             client = await electing.connected(connection)
-            stack.push_async_callback(electing.closed, client)
+            stack.push_async_callback(closed, client)
             return client
 
         yield one

@@ -38,12 +38,6 @@ async def connected(connection: Connection) -> Client:
     )
 
 
-async def closed(client: Client) -> None:
-    """Close a connection, perhaps to a server that is gone."""
-    with contextlib.suppress(OSError):
-        await client.close()
-
-
 async def provision(client: Client, **wanted: object) -> None:
     """Create a bucket as the profile election has it, or otherwise as *wanted*."""
     config: dict[str, Any] = {

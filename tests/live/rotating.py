@@ -14,6 +14,7 @@ import nats.errors
 from chart import Manifest, Rendered
 from installed import Installed, connected
 from memory_cluster import Cluster
+from natsmith.adapters.link import closed
 from releases import NAMESPACE, Values, rendered
 from waiting import eventually
 
@@ -71,7 +72,7 @@ class Clients:
     async def close(self) -> None:
         """Close what is still open."""
         for _, client in self.open:
-            await client.close()
+            await closed(client)
 
 
 async def _answers(client: nats.aio.client.Client) -> bool:

@@ -289,6 +289,22 @@ async def test_a_server_that_comes_back_is_used_again(private_server: Start) -> 
         assert [each.config["name"] for each in await server.streams()] == ["S"]
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_may_be_closed_while_it_is_being_lost(private_server: Start, turns: int) -> None:
+    """nats-py cancels its own close() where that waits for the same end of the connection as its next attempt."""
+    embedded = private_server()
+    server = await connect(Connection(server=embedded.url), timeout=10, log=Log())
+    client = server.link.client
+    embedded.kill()
+    while not client.is_reconnecting:  # noqa: ASYNC110  (nats-py tells nobody of this turn of the loop)
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    await server.close()
+    assert client.is_closed
+
+
 async def test_a_closed_connection_answers_nothing(server: JetStream) -> None:
     await server.close()
 

@@ -23,6 +23,7 @@ from natsmith.actions.apply import apply
 from natsmith.adapters import copies
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.adapters.link import closed
 from natsmith.log import Log
 from waiting import Eventually
 from working import published, the, worked
@@ -49,7 +50,7 @@ async def met(running: Embedded) -> AsyncIterator[tuple[JetStream, nats.aio.clie
         async with await connect(Connection(server=running.url), timeout=10, log=Log()) as server:
             yield server, client
     finally:
-        await client.close()
+        await closed(client)
 
 
 def crashed(running: Embedded, stream: str, *, later: bool = False) -> None:

@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from natsmith.adapters.connections import Connection
+from natsmith.adapters.link import closed
 from natsmith.registry import DecisionNeeded, NatsmithError, Registry, Replaced, Status, WrongUse, WrongValues
 from registering import api, connected, make, process, put, steadily, watching
 from waiting import Eventually
@@ -31,7 +32,7 @@ async def client(connection: Connection) -> AsyncIterator[Client]:
     """Connect as a service does."""
     found = await connected(connection)
     yield found
-    await found.close()
+    await closed(found)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def other(connection: Connection) -> AsyncIterator[Registry]:
     found = await connected(connection)
     async with Registry(found) as registry:
         yield registry
-    await found.close()
+    await closed(found)
 
 
 def ids(instances: tuple[Any, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from chaos.servers import NODES, Site, three
 from conftest import VERSIONS
 from electing import nothing
 from natsmith.adapters.connections import Connection
+from natsmith.adapters.link import closed
 from natsmith.registry import Lease, NotReady, Registry
 from registering import Heard, api, connected, make, process, steadily, watching
 from waiting import Eventually
@@ -45,7 +46,7 @@ async def clients(connections: list[Connection]) -> AsyncIterator[list[Client]]:
     found = [await connected(each, error_cb=nothing) for each in connections]
     yield found
     for each in found:
-        await each.close()
+        await closed(each)
 
 
 async def prepared(client: Client) -> None:

@@ -17,6 +17,7 @@ from embedded import Embedded, nats_server
 from moving import applied
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
+from natsmith.adapters.link import closed
 from natsmith.log import Log
 from natsmith.registry import NotReady, Registry
 from natsmith.registry.answers import NEVER
@@ -42,7 +43,7 @@ async def client(connection: Connection) -> AsyncIterator[Client]:
     """Connect as a service does."""
     found = await connected(connection)
     yield found
-    await found.close()
+    await closed(found)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def other(connection: Connection) -> AsyncIterator[Registry]:
     found = await connected(connection)
     async with Registry(found) as registry:
         yield registry
-    await found.close()
+    await closed(found)
 
 
 def lost(heard: Heard) -> list[str]:

@@ -100,10 +100,7 @@ class Link:
         if self._connecting is None:
             return
         await _end(self._connecting)
-        with contextlib.suppress(OSError):  # of a connection that is gone already
-            await self._client.close()
-        if self._client._reconnection_task:
-            await _end(self._client._reconnection_task)
+        await closed(self._client)
 
     async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Return what the answer to one request holds."""
@@ -278,6 +275,18 @@ async def opened(link: Link, waiting: Waiting, *, timeout: float) -> AsyncIterat
     except BaseException:
         await link.close()
         raise
+
+
+async def closed(client: nats.aio.client.Client) -> None:
+    """Close *client*, perhaps in the moment in which its server goes."""
+    # nats-py's close() cancels the task that connects again, and with it what both may be waiting for: it then ends as
+    # cancelled itself, which must not look like a cancellation of whoever closes.
+    closing = asyncio.create_task(client.close())
+    await asyncio.wait({closing})
+    with contextlib.suppress(OSError, asyncio.CancelledError):  # an OSError is of a connection that is gone already
+        closing.result()
+    if client._reconnection_task:
+        await _end(client._reconnection_task)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

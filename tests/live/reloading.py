@@ -27,7 +27,7 @@ def secret(values: Mapping[str, Any], **passwords: str) -> Manifest:
     users = ["_SYS.sys", "_SYS.reloader"]
     for account, body in values["accounts"].items():
         users += [f"{account}.provisioner", *(f"{account}.{name}" for name in body["users"])]
-    files = routes_file(FULL, 3, "routes-password")
+    files = routes_file(FULL, 3, passwords.get("routes", "routes-password"))
     for key in users:
         name = key.partition(".")[2]
         files |= user_files(key, passwords.get(name, f"{name}-password"))

@@ -17,6 +17,9 @@ PAUSE_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 """How long servers are waited for that do not answer at all: one that starts loads the file that is there by then."""
 
+PARTED_SECONDS = 15.0
+"""How long servers are waited for that were asked and did not answer: other credentials of routes part them for a moment."""
+
 
 class Servers(Protocol):
     """The servers; see ``adapters.system.System``."""
@@ -24,12 +27,12 @@ class Servers(Protocol):
     async def servers(self, count: int = 0) -> list[Seen]:
         """Return those that answer."""
 
-    async def reload(self, server: Seen) -> Seen:
-        """Have one load its files."""
+    async def reload(self, servers: Sequence[Seen]) -> list[Seen]:
+        """Have them load their files, all at one time; return what those are then that answered."""
 
 
 async def reload_all(system: Servers, *, count: int) -> list[Seen]:
-    """Have every server load its files once, and return what each answered; *count* is how many there must be, if known."""
+    """Have every server load its files, and return what each answered; *count* is how many there must be, if known."""
     found = await system.servers(count)
     if len(found) < max(count, 1):
         names = ", ".join(sorted(each.name for each in found)) or "none"
@@ -37,25 +40,42 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
             f"{len(found)} of {max(count, 1)} servers answered ({names}), and no server was asked to reload: "
             "run the same command when all are up"
         )
-    return [await system.reload(each) for each in sorted(found, key=lambda one: one.name)]
+    until = clock() + PARTED_SECONDS
+    answers: dict[str, Seen] = {}
+    asked = found
+    while True:
+        answers |= {each.id: each for each in await system.reload(asked)}
+        silent = {each.id: each.name for each in found if each.id not in answers}
+        if not silent:
+            return sorted(answers.values(), key=lambda each: each.name)
+        if clock() > until:
+            raise NotReady(
+                f"{', '.join(sorted(silent.values()))} did not answer within {PARTED_SECONDS:g} s when asked to reload; "
+                f"{', '.join(sorted(each.name for each in answers.values())) or 'nobody'} did: run the same command again"
+            )
+        # This takes a second where not all answer; the time above bounds the loop.
+        asked = [each for each in await system.servers(len(found)) if each.id in silent]
 
 
 async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:
     """Return when no server has an older configuration than *expected* that a reload can change."""
-    began = clock()
+    began = whole = clock()
     told: set[tuple[str, str]] = set()
     while True:
         now = judged(await system.servers(count), expected)
         refusals: dict[str, str] = {}
         if now.behind:
-            after = [await _reloaded(system, each) for each in now.behind]
-            refusals = {each.name: each.refusal for each in after if each.refusal}
-            for each in after:
+            after = {each.id: each for each in await system.reload(now.behind)}
+            refusals = {each.name: each.refusal for each in after.values() if each.refusal}
+            for each in after.values():
                 _tell(each, expected, told, log)
-            now = judged([*now.current, *after, *now.leaving], expected)
+            if len(after) < len(now.behind):
+                # Who does not answer is about to stop, or its route is down: the next rounds show whether it is there.
+                whole = clock()
+            now = judged([*now.current, *(after.get(each.id, each) for each in now.behind), *now.leaving], expected)
         spent = clock() - began
         answered = len(now.current) + len(now.behind) + len(now.leaving)
-        if answered and not now.behind and (answered >= count or spent >= MISSING_SECONDS):
+        if answered and not now.behind and (answered >= count or clock() - whole >= MISSING_SECONDS):
             if answered < count:
                 log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
             return now
@@ -63,13 +83,6 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
             raise _given_up(now, refusals, within=within)
         # Nothing announces that the kubelet has changed a mounted file; `within` bounds the wait.
         await asyncio.sleep(min(PAUSE_SECONDS, within - spent))
-
-
-async def _reloaded(system: Servers, server: Seen) -> Seen:
-    try:
-        return await system.reload(server)
-    except NotReady:  # it is about to stop, or its route is down: the next round shows whether it is there
-        return server
 
 
 def _tell(server: Seen, expected: str, told: set[tuple[str, str]], log: Log) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.link import Heard, Link, opened
-from natsmith.errors import NatsmithError
+from natsmith.errors import NatsmithError, NotReady
 from natsmith.log import Log
 from natsmith.model.loading import Seen, tag_of, without_secrets
 
@@ -36,9 +37,22 @@ class System(Link):
         answers = await self._gather("$SYS.REQ.SERVER.PING", enough=count)
         return list({each.id: each for each in map(_seen, answers)}.values())
 
-    async def reload(self, server: Seen) -> Seen:
-        """Have a server load its files, and return what it is then; one that refuses serves on as it did."""
-        return _seen(await self.send(f"$SYS.REQ.SERVER.{server.id}.RELOAD", b""))
+    async def reload(self, servers: Sequence[Seen]) -> list[Seen]:
+        """Have servers load their files, and return what those are then that answered; one that refuses serves on as it did.
+
+        Servers whose routes get other credentials part from those that have not loaded them yet. So all are asked before
+        any does it, and last the one that passes the questions on.
+        """
+        passing = self.greeting.get("server_id")
+        order = sorted(servers, key=lambda each: each.id == passing)
+        answers = await asyncio.gather(*(self._reloaded(each) for each in order))
+        return [each for each in answers if each]
+
+    async def _reloaded(self, server: Seen) -> Seen | None:
+        try:
+            return _seen(await self.send(f"$SYS.REQ.SERVER.{server.id}.RELOAD", b""))
+        except NotReady:
+            return None
 
     async def _gather(self, subject: str, *, enough: int) -> list[bytes]:
         token = f"{self._inbox}{next(self._tokens)}"

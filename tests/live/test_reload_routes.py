@@ -1,0 +1,60 @@
+"""The servers of a cluster get another password for what they say to each other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import nats.errors
+import nats.js.errors
+import pytest
+from nats.js.kv import KeyValue
+
+from reloading import Install, Watched, formed, installed, pids, reload, reloads, rendered, secret, values
+from waiting import Eventually
+
+
+@pytest.mark.parametrize("upgraded", [False, True], ids=["reload", "upgrade"])
+async def test_routes_get_another_password_under_a_writer(
+    install: Install, tmp_path: Path, release: str, eventually: Eventually, upgraded: bool
+) -> None:
+    """The servers part with their answers on the way, and find each other again."""
+    given = values(3)
+    running = installed(install, tmp_path, given, version=release)
+    await formed(running, eventually)
+    assert 0 == (await running.job()).code
+    servers, watched = pids(running), Watched()
+    client = await watched.connect(running, "b")
+    bucket = await client.jetstream().key_value("kept")
+    ending, written = asyncio.Event(), set[str]()
+    writer = asyncio.create_task(writes(bucket, ending, written))
+
+    after = values(3, may="y") if upgraded else given
+    running.mounted(rendered(tmp_path, after), secret(after, routes="another"))
+    result = await (running.job() if upgraded else reload(running, "--servers", "3"))
+    await formed(running, eventually)
+    before = len(written)
+
+    async def goes_on() -> bool:
+        return len(written) > before + 20
+
+    await eventually(goes_on, within=20)
+    ending.set()
+    await writer
+    assert 0 == result.code, result.text
+    assert servers == pids(running)
+    assert all(count > 0 for count in reloads(running))
+    assert 0 == watched.lost
+    assert written == set(await bucket.keys())
+    await client.close()
+
+
+async def writes(bucket: KeyValue, ending: asyncio.Event, written: set[str]) -> None:
+    """Write one entry after the other, each until it is acknowledged."""
+    while not ending.is_set():
+        key = f"k{len(written)}"
+        try:
+            await bucket.put(key, b"")
+        except (nats.errors.Error, nats.js.errors.APIError):
+            continue
+        written.add(key)

@@ -17,7 +17,6 @@ import nats.aio.client
 import pytest
 
 from builders import desired
-from conftest import VERSIONS
 from natsmith.actions.apply import apply, prepare
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream
@@ -26,6 +25,7 @@ from natsmith.errors import DecisionNeeded
 from natsmith.log import Log
 from natsmith.model.change import Plan
 from natsmith.model.outcome import Outcome
+from versions import VERSIONS
 
 STATE = "KV_natsmith_state"
 CARRIER = "natsmith_move_"

@@ -15,7 +15,7 @@ from nats.js.errors import NoStreamResponseError
 
 from bringing import Pair, furnish, pair, positions
 from cli import Natsmith
-from conftest import VERSIONS, Hands
+from versions import VERSIONS, Hands
 from waiting import eventually
 
 PAIRS = [*((each, each) for each in VERSIONS), (VERSIONS[0], VERSIONS[-1])]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cli import Natsmith
-from conftest import VERSIONS, Hands, binary
 from embedded import Embedded, nats_server
 from natsmith.adapters.connections import Connection
+from versions import VERSIONS, Hands, binary
 
 READS = [
     "$JS.API.INFO",

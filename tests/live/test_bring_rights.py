@@ -15,9 +15,9 @@ import chart
 from bringing import Hand
 from chaos.servers import binary
 from cli import Natsmith
-from conftest import VERSIONS, Connecting
 from embedded import Embedded, nats_server
 from natsmith.adapters.connections import Connection
+from versions import VERSIONS, Connecting
 
 Rights = dict[str, dict[str, list[str]]]
 NEEDED = (

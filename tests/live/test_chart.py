@@ -15,8 +15,8 @@ import pytest
 import chart
 from chart import Manifest
 from cli import Natsmith
-from conftest import binary
 from installed import Installed, certificate, credentials, data
+from versions import binary
 from waiting import Eventually
 
 ROOT = Path(__file__).parents[2]

@@ -21,9 +21,9 @@ import yaml
 from nats.aio.client import Client
 
 import chart
-from conftest import binary
 from embedded import Embedded
 from installed import Installed, certificate, connected
+from versions import binary
 
 Install = Callable[..., Installed]
 

@@ -61,7 +61,7 @@ async def error_of(connection: Connection, family: type[Exception], told: io.Str
     began = time.monotonic()
     with pytest.raises(family) as error:
         await connect(connection, timeout=timeout, log=Log(stream=told))
-    assert time.monotonic() - began < timeout + 1
+    assert time.monotonic() - began < timeout + 5
     assert PASSWORD not in str(error.value) + told.getvalue()
     return str(error.value)
 
@@ -255,13 +255,11 @@ async def test_requests_fail_at_once_when_the_connection_is_lost(private_server:
         freeze(embedded)
         requests = [asyncio.create_task(server.stream(f"S{number}")) for number in range(5)]
         await asyncio.sleep(0.05)  # lets the requests leave; a server that is stopped answers none of them
-        began = time.monotonic()
         embedded.kill()
 
         for error in await asyncio.gather(*requests, return_exceptions=True):
             assert isinstance(error, NotReady)
-            assert "was lost before it answered" in str(error)
-        assert time.monotonic() - began < 1
+            assert "was lost before it answered" in str(error), "or else it was waited for until a time-out"
 
 
 async def test_nothing_goes_on_after_a_lost_connection_is_closed(private_server: Start) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from cli import Natsmith
-from conftest import binary
 from natsmith.adapters.connections import Connection
+from versions import binary
 
 CONFIG = """
 port: -1

@@ -70,12 +70,11 @@ async def test_a_provisioner_needs_no_more_than_its_rights(
 async def test_what_a_user_may_not_ask_fails_at_once(private_server: Any) -> None:
     embedded = private_server(**restricted(publish=["$JS.API.INFO"], subscribe=["_INBOX.>"]))
     async with await connect(Connection(server=embedded.url, user="u", password="p"), timeout=10, log=Log()) as server:
-        began = time.monotonic()
+        # Who waited until a time-out would say NotReady.
         with pytest.raises(DecisionNeeded) as denied:
             await server.create_stream(stream("Orders"))
         await asyncio.gather(*(_denied(server, f"S{number}") for number in range(50)))
 
-        assert time.monotonic() - began < 1
         assert "user u" in str(denied.value)
         assert "$JS.API.STREAM.CREATE.Orders" in str(denied.value)
         assert "grant that user publish on $JS.API.STREAM.CREATE.*" in str(denied.value)

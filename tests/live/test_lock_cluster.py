@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 import pytest
 
 from chaos.servers import Site, three
-from conftest import VERSIONS
 from natsmith.actions import lease
 from natsmith.actions.state import ensure
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
+from versions import VERSIONS
 
 pytestmark = pytest.mark.parametrize("release", VERSIONS[1:])
 

@@ -17,7 +17,6 @@ import yaml
 
 import chart
 from builders import desired
-from conftest import VERSIONS, binary
 from embedded import Embedded, nats_server
 from installed import data
 from natsmith.actions.apply import apply
@@ -26,6 +25,7 @@ from natsmith.adapters.jetstream import connect
 from natsmith.log import Log
 from registering import api, connected
 from seeing import Monitor, monitoring
+from versions import VERSIONS, binary
 from waiting import Eventually
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,6 @@ import nats
 import pytest
 
 from builders import desired
-from conftest import binary
 from embedded import Embedded, nats_server
 from moving import MOVABLE, WITHOUT_MARKERS, applied, configurations, put, stream
 from natsmith.actions.apply import apply
@@ -17,6 +16,7 @@ from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
 from natsmith.errors import NatsmithError
 from natsmith.log import Log
+from versions import binary
 
 PASSWORD = "pw"
 PUBLISH = [

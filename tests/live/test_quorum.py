@@ -10,8 +10,8 @@ import pytest
 
 from chaos.servers import Site, three
 from cli import Natsmith
-from conftest import VERSIONS
 from natsmith.adapters.connections import Connection
+from versions import VERSIONS
 from waiting import eventually
 
 pytestmark = pytest.mark.parametrize("release", VERSIONS[1:])

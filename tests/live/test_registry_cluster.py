@@ -10,12 +10,12 @@ import pytest
 from nats.aio.client import Client
 
 from chaos.servers import NODES, Site, three
-from conftest import VERSIONS
 from electing import nothing
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.link import closed
 from natsmith.registry import Lease, NotReady, Registry
 from registering import Heard, api, connected, make, process, steadily, watching
+from versions import VERSIONS
 from waiting import Eventually
 
 pytestmark = pytest.mark.parametrize("release", VERSIONS[-1:])

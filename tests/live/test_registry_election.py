@@ -11,10 +11,10 @@ import pytest
 from nats.aio.client import Client
 
 import electing
-from conftest import Connecting
 from electing import LONG, SOON, Candidate, provision, waiting
 from natsmith.adapters.connections import Connection
 from natsmith.registry import LeadershipLost, Registry, WrongUse
+from versions import Connecting
 
 Join = Callable[[], Awaitable[Client]]
 

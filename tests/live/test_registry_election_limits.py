@@ -11,11 +11,11 @@ import pytest
 from nats.aio.client import Client
 
 import electing
-from conftest import VERSIONS, Connecting, Servers
 from electing import LONG, SOON, Candidate, provision
 from embedded import Embedded
 from natsmith.adapters.connections import Connection
 from natsmith.registry import DecisionNeeded, Leadership, LeadershipLost, NotReady, Registry, WrongValues
+from versions import VERSIONS, Connecting, Servers
 from waiting import Eventually
 
 

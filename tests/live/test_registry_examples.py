@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from cli import Natsmith
-from conftest import VERSIONS
 from embedded import Embedded
 from natsmith.adapters.connections import Connection
+from versions import VERSIONS
 
 ROOT = Path(__file__).parents[2]
 

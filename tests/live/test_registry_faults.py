@@ -12,7 +12,6 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 
-from conftest import binary
 from embedded import Embedded, nats_server
 from moving import applied
 from natsmith.adapters.connections import Connection
@@ -23,6 +22,7 @@ from natsmith.registry import NotReady, Registry
 from natsmith.registry.answers import NEVER
 from natsmith.registry.line import line_of
 from registering import Heard, api, change, connected, make, process, put, steadily, watching
+from versions import binary
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 
 import chart
 from cli import Natsmith
-from conftest import VERSIONS, binary
 from embedded import Embedded, nats_server
 from installed import data
 from natsmith.adapters.connections import Connection
 from natsmith.errors import DecisionNeeded
 from natsmith.registry import Registry
 from registering import api, config, connected, make, put
+from versions import VERSIONS, binary
 
 PASSWORD = "pw"
 INBOX = "_INBOX.>"

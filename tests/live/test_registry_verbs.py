@@ -15,13 +15,13 @@ import nats.aio.client
 import pytest
 
 from cli import Natsmith, Result
-from conftest import VERSIONS
 from embedded import Embedded
 from natsmith.actions.registry import Cleaned, clean
 from natsmith.adapters.connections import Connection
 from natsmith.registry import Registry, Status
 from natsmith.registry.line import Line
 from natsmith.registry.snapshot import Entries
+from versions import VERSIONS
 from waiting import Eventually
 
 BUCKET = "service_registry"

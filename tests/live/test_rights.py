@@ -15,7 +15,6 @@ import pytest
 import chart
 from builders import desired
 from cli import Natsmith
-from conftest import VERSIONS, binary
 from embedded import Embedded, nats_server
 from installed import data
 from natsmith.actions import lease, state, verify
@@ -28,6 +27,7 @@ from natsmith.adapters.server import Refused
 from natsmith.errors import NatsmithError
 from natsmith.log import Log
 from natsmith.model.outcome import Outcome
+from versions import VERSIONS, binary
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "app"

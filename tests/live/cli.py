@@ -32,6 +32,11 @@ class Result:
         """The line that sums it up."""
         return self.stdout.strip().splitlines()[-1] if self.stdout.strip() else ""
 
+    def row(self, key: str) -> str:
+        """Return the only line that begins with *key*."""
+        [line] = [each for each in self.stdout.splitlines() if each.startswith(key)]
+        return line
+
 
 @dataclass
 class Natsmith:

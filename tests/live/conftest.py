@@ -20,6 +20,8 @@ from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.adapters.link import closed
 from natsmith.log import Log
+from natsmith.registry import Registry
+from registering import connected
 from versions import VERSIONS, Connecting, Hands, Servers, binary
 from waiting import Eventually
 from waiting import eventually as asking_again
@@ -76,6 +78,23 @@ async def nats_connection(connection: Connection) -> AsyncIterator[nats.aio.clie
     client = await nats.connect(connection.server, user=connection.user, password=connection.password)
     yield client
     await closed(client)
+
+
+@pytest.fixture
+async def client(connection: Connection) -> AsyncIterator[nats.aio.client.Client]:
+    """Connect as a service does."""
+    found = await connected(connection)
+    yield found
+    await closed(found)
+
+
+@pytest.fixture
+async def other(connection: Connection) -> AsyncIterator[Registry]:
+    """Read as another process does."""
+    found = await connected(connection)
+    async with Registry(found) as registry:
+        yield registry
+    await closed(found)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from nats.aio.client import Client
 
 from natsmith.adapters.connections import Connection
 from natsmith.registry import Change, Registry
+from natsmith.registry.line import Line
+from natsmith.registry.snapshot import Entries
 
 INSTANCE = Path(__file__).parent / "instance.py"
 NANO = 1_000_000_000
@@ -51,8 +53,9 @@ def config(
     per_key: bool = False,
     marker: int = 0,
     replicas: int = 1,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Return the configuration of a bucket."""
+    """Return the configuration of a bucket; *settings* have the server's names."""
     found: dict[str, Any] = {
         "name": f"KV_{name}",
         "subjects": [f"$KV.{name}.>"],
@@ -67,7 +70,7 @@ def config(
         "storage": "file",
         "num_replicas": replicas,
     }
-    return found | ({"subject_delete_marker_ttl": marker * NANO} if marker else {})
+    return found | ({"subject_delete_marker_ttl": marker * NANO} if marker else {}) | settings
 
 
 async def make(client: Client, **how: Any) -> None:
@@ -82,10 +85,29 @@ async def change(client: Client, **how: Any) -> None:
     await api(client, f"STREAM.UPDATE.{wanted['name']}", wanted)
 
 
-async def put(client: Client, key: str, payload: bytes) -> None:
-    """Write an entry by hand."""
-    answer = json.loads((await client.request(f"$KV.service_registry.{key}", payload, 5)).data)
+async def put(client: Client, key: str, said: Any, *, own: str = "") -> int:
+    """Write an entry by hand, perhaps with a TTL of its *own*, and return its revision."""
+    payload = said if isinstance(said, bytes) else json.dumps(said).encode()
+    headers = {"Nats-TTL": own} if own else None
+    answer = json.loads((await client.request(f"$KV.service_registry.{key}", payload, 5, headers=headers)).data)
     assert "error" not in answer, answer["error"]
+    return int(answer["seq"])
+
+
+def entry(status: str = "healthy", ttl: int = 0) -> dict[str, Any]:
+    """Return what an instance says of itself."""
+    return {"v": 1, "status": status, "ttl": ttl, "run": "r", "metadata": {}}
+
+
+async def keys(client: Client) -> set[str]:
+    """Return the keys that are there, markers left out."""
+    async with Entries(Line(client), "service_registry", timeout=10) as entries:
+        return {each.key for each in entries.all()}
+
+
+def ids(instances: tuple[Any, ...]) -> list[str]:
+    """Return the instances' ids in their order."""
+    return sorted(each.id for each in instances)
 
 
 class Heard:

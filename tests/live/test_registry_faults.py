@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,12 +16,11 @@ from embedded import Embedded, nats_server
 from moving import applied
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
-from natsmith.adapters.link import closed
 from natsmith.log import Log
 from natsmith.registry import NotReady, Registry
 from natsmith.registry.answers import NEVER
 from natsmith.registry.line import line_of
-from registering import Heard, api, change, connected, make, process, put, steadily, watching
+from registering import Heard, api, change, make, process, put, steadily, watching
 from versions import binary
 
 
@@ -36,23 +35,6 @@ def own(newest: str) -> Iterator[Embedded]:
 def connection(own: Embedded) -> Connection:
     """Connect to it without a password."""
     return Connection(server=own.url)
-
-
-@pytest.fixture
-async def client(connection: Connection) -> AsyncIterator[Client]:
-    """Connect as a service does."""
-    found = await connected(connection)
-    yield found
-    await closed(found)
-
-
-@pytest.fixture
-async def other(connection: Connection) -> AsyncIterator[Registry]:
-    """Read as another process does."""
-    found = await connected(connection)
-    async with Registry(found) as registry:
-        yield registry
-    await closed(found)
 
 
 def lost(heard: Heard) -> list[str]:

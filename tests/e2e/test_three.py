@@ -14,9 +14,9 @@ MOST = 5.0
 
 
 def three(release: MakeRelease, folder: Path) -> tuple[Release, str]:
-    """Install three servers with the objects of a soak, and a toolbox."""
+    """Install three servers with the objects of a soak."""
     values = folder / "three.json"
-    values.write_text(json.dumps({**VALUES, "toolbox": {"enabled": True}}))
+    values.write_text(json.dumps(VALUES))
     made = release("three")
     made.installed(str(values))
     made.namespace.kubectl("rollout", "status", f"statefulset/{made.fullname}", "--timeout=120s")

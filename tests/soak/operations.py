@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +34,9 @@ class Operation:
     small_disk: bool = False
     """Whether it needs servers of its own, whose disk can be filled."""
 
+    alike: bool = False
+    """Whether it restarts nothing, so that an untuned StatefulSet would tell nothing else."""
+
     sabotage: bool = False
     """Whether it breaks a truth on purpose: the soak has to see that, and it happens only where it is asked for."""
 
@@ -42,6 +47,24 @@ def _calm(place: Place, images: Images) -> None:
 
 def _version(place: Place, images: Images) -> None:
     place.upgrade(image=images.after)
+
+
+def _users(place: Place, images: Images) -> None:
+    place.upgrade("accounts.app.users.another.permissions.publish.allow={another}", image=images.after)
+
+
+def _renewal(place: Place, images: Images) -> None:
+    place.sets.extend(["credentials.generation=2", "credentials.overlap=true"])
+    place.upgrade(image=images.after)
+
+
+def _routes(place: Place, images: Images) -> None:
+    password = secrets.token_hex(16)
+    space, secret = place.release.namespace, f"secret/{place.release.fullname}-credentials"
+    patch = json.dumps({"stringData": {"routes.password": password}})
+    space.kubectl("patch", secret, "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
+    place.upgrade(image=images.after)
+    place.loaded("/etc/nats/routes.conf", password)
 
 
 def _configuration(place: Place, images: Images) -> None:
@@ -114,6 +137,9 @@ def _erase(place: Place, images: Images) -> None:
 OPERATIONS = {
     "calm": Operation(what="nothing, for 10 s", run=_calm, planned=True),
     "version": Operation(what="another version of the server", run=_version, planned=True),
+    "users": Operation(what="another user", run=_users, planned=True, alike=True),
+    "renewal": Operation(what="all passwords renewed: the overlap begins", run=_renewal, planned=True, alike=True),
+    "routes": Operation(what="another password for the routes", run=_routes, planned=False, alike=True),
     "config": Operation(what="another configuration", run=_configuration, planned=True),
     "restart": Operation(what="rolling restart", run=_restart, planned=True),
     "empty": Operation(what="the same, the first with an empty volume", run=_empty, planned=False),

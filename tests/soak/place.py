@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,12 @@ from e2e.cluster import Manifest, Namespace, namespace, run
 from e2e.release import Release
 
 HERE = Path(__file__).parent
+KUBELET = 180.0
+"""Seconds that the kubelet may take to bring a changed Secret to the pods."""
+
 VALUES = {
+    "accounts": {"app": {"users": {"app": {}}}},
+    "toolbox": {"enabled": True},
     "nats": {
         "replicas": 3,
         "jetstream": {"memory": "64Mi", "storage": {"size": "2Gi"}},
@@ -62,7 +68,9 @@ class Place:
     values: str
     clients: Clients
     hands: Namespace
-    sets: Sequence[str]
+    sets: list[str]
+    """What every upgrade says, so that none takes back what an earlier one began."""
+
     fill: int
     """Mebibytes that a server with an empty volume has to get from the others."""
 
@@ -71,6 +79,16 @@ class Place:
         ran = self.release.upgrade(self.values, chart=self.chart, sets=[*self.sets, *sets], more=named(image))
         assert ran.code == 0, ran.text
         self.rolled_out()
+
+    def loaded(self, file: str, holds: str) -> None:
+        """Return when the kubelet has brought a file with some content to every server, and all have loaded it."""
+        names = [each["metadata"]["name"] for each in self.release.pods("nats")]
+        until = time.monotonic() + KUBELET
+        while not all(holds in self.release.namespace.kubectl("exec", each, "--", "cat", file).out for each in names):
+            assert time.monotonic() < until, f"{file} was not brought to all of {names} within {KUBELET:g} s"
+            # Nothing announces that a mounted file has changed; the time above bounds the loop.
+            time.sleep(2)
+        self.release.natsmith("reload", "--connections", "/etc/natsmith/reloader.yaml", "--servers", str(len(names)))
 
     def rolled_out(self) -> None:
         """Return when Kubernetes says that all servers are new and ready."""
@@ -154,7 +172,7 @@ def placed(chart: Path, folder: Path, *, image: str, size: int, fill: int, sets:
         release = Release(helm, space, "soak")
         release.installed(str(values), chart=chart, sets=sets, more=named(image))
         with using(release, size) as clients:
-            place = Place(release, chart, str(values), clients, hands, sets, fill)
+            place = Place(release, chart, str(values), clients, hands, list(sets), fill)
             place.rolled_out()
             yield place
 

@@ -30,7 +30,7 @@ def test_the_sum_names_what_was_left() -> None:
 
 
 def test_a_document_has_all_of_it() -> None:
-    document = as_json.brought([("A", [CAME])], 0)
+    document = as_json.brought("bring", [("A", [CAME])], 0)
 
     assert ("bring", 0) == (document["kind"], document["exitCode"])
     assert [{"account": "A", "streams": [{"stream": "S", "fate": "brought", "why": "", "messages": 2, "bytes": 80,

@@ -98,7 +98,7 @@ async def apply(
     began = clock()
     replicas = max((each.get("replicas") for each in desired.of(account)), default=1) or 1
     await state.ensure(server, replicas)
-    mine = Holder(owner=owner, who=who(), since=_now())
+    mine = Holder(owner=owner, who=who(), since=now())
     async with lease.held(server, mine, log=log, timeout=timeout, seconds=lease_seconds) as lock:
         # Whoever held the lock before may have changed anything; where nobody did, the plan stands.
         observed = await observe(server, desired, account=account)
@@ -174,7 +174,7 @@ async def _record(
             objects.append((each, times[str(each.id)], used + consents.get(each.id, False)))
     rows = tuple(_told(change) for change in outcome.done)
     past = Past(
-        time=_now(),
+        time=now(),
         owner=made.owner,
         version=natsmith.__version__,
         who=who(),
@@ -211,5 +211,6 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time, as the lock and the outcomes have it."""
     return write_time(datetime.now(UTC).replace(microsecond=0))

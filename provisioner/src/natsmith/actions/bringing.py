@@ -1,6 +1,7 @@
-"""Bringing the streams of an account from another server: each as it is there, and none over another one.
+"""Bringing the streams of an account from another server or a backup: each as it is there, and none over another one.
 
 Nothing is deleted, here or there. A run that is interrupted leaves what it has brought, and the next one goes on.
+One run brings at a time, under the lock that apply takes: a second one would take the half of the first for a dead one's.
 """
 
 from __future__ import annotations
@@ -8,72 +9,148 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
+from dataclasses import dataclass, field
 
-from natsmith.actions import state
+from natsmith.actions import lease, state
+from natsmith.actions.apply import now, who
 from natsmith.actions.carry_out import Progress
-from natsmith.adapters.jetstream import JetStream
-from natsmith.adapters.server import NO_ROOM, ConsumerInfo, Refused, StreamInfo
-from natsmith.adapters.transfer import BROUGHT, Transfer, arrived, bring_stream, forgotten
+from natsmith.actions.comparing import compare, consumers, size
+from natsmith.actions.lease import Lease
+from natsmith.adapters.jetstream import NO_PEERS, JetStream
+from natsmith.adapters.server import NO_ROOM, Refused, StreamInfo
+from natsmith.adapters.sources import Source
+from natsmith.adapters.transfer import BROUGHT, COMING, STALLED_SECONDS, Transfer, arrived, bring_stream, forgotten
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway, WrongValues
+from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
-from natsmith.model.bringing import Brought
+from natsmith.model.bringing import Brought, Fate
+from natsmith.model.outcome import Holder
 
 SOURCES_KNOW_LEVEL = 5
 """From 2.15 on a stream knows whether what it copies from is still the same, and copies all of another one."""
 
-CONSUMERS_SECONDS = 30.0
-AGAIN_SECONDS = 0.2
+LOOK_AGAIN_SECONDS = 0.5
 
 
-async def bring(
-    source: JetStream,
-    target: JetStream,
-    *,
-    log: Log,
-    leave: Collection[str],
-    replicas: Mapping[str, int],
-    progress: Progress,
-) -> list[Brought]:
-    """Bring every stream of *source* that is not in *target*, but those to *leave*; *replicas* says which get others than they have."""
-    if source.link.greeting.get("server_id") == target.link.greeting.get("server_id"):
-        raise WrongValues(f"{source.link.where} and {target.link.where} are the same server: --from names another one")
-    rows, coming = await _sorted(source, target, leave)
-    for info in coming:
-        rows.append(await _one(source, target, info, replicas, log, progress))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bringing:
+    """What is brought into which account, and how."""
+
+    source: Source
+    target: JetStream
+    log: Log
+    progress: Progress = field(default_factory=Progress)
+    leave: Collection[str] = ()
+    replicas: Mapping[str, int] | None = None
+    """Which streams get others than they have."""
+
+    notes: bool = True
+    """Whether natsmith's own notes come along; those of a backup are of another time."""
+
+    fewer: bool = False
+    """Whether a stream for whose replicas the cluster has too few servers gets one."""
+
+    timeout: float = 30.0
+    """How long to wait for another run."""
+
+
+async def bring(what: Bringing) -> list[Brought]:
+    """Bring every stream that is not there, but those to leave, while nobody else writes as natsmith."""
+    rows, coming = await look(what)
+    if not coming:
+        return rows
+    wanted = max(_replicas(what, each) for each in coming)
+    noted = await _notes(what, coming, wanted)
+    mine = Holder(owner=f"natsmith {what.source.verb}", who=who(), since=now())
+    async with lease.held(what.target, mine, log=what.log, timeout=what.timeout) as lock:
+        rows, coming = await look(what, alone=True)
+        rows = [noted if noted and each.stream == noted.stream else each for each in rows]
+        for info in coming:
+            rows.append(await _one(what, info, lock))
     return rows
 
 
-async def _sorted(
-    source: JetStream, target: JetStream, leave: Collection[str]
-) -> tuple[list[Brought], list[StreamInfo]]:
-    """Return what is not brought and what is; raise DecisionNeeded, before anything is, with all that somebody must decide."""
+async def look(what: Bringing, *, alone: bool = False) -> tuple[list[Brought], list[StreamInfo]]:
+    """Return what is not brought and what is; raise DecisionNeeded, before anything is, with all that somebody must decide.
+
+    Who is *alone* removes what an ended run has left.
+    """
+    source, target = what.source, what.target
     theirs = _in_order(await source.streams())
-    # Each by its name: what an interrupted run left keeps a cluster from listing all of them.
-    ours = {each.config["name"]: await forgotten(target, each) for each in theirs}
     level = (await target.account()).level
     rows: list[Brought] = []
     coming: list[StreamInfo] = []
     problems: list[str] = []
     for info in theirs:
-        name = info.config["name"]
-        here = ours.get(name)
-        if name in leave:
+        name, mark = info.config["name"], source.mark(info)
+        # Each by its name: what an interrupted run left keeps a cluster from listing all of them.
+        here = await forgotten(target, name, mark) if alone else await target.stream(name)
+        if here and _metadata(here).get(COMING) == mark:
+            here = None
+        if name in what.leave:
             rows.append(Brought(stream=name, fate="left", why="as asked"))
-        elif here and _metadata(here).get(BROUGHT) == info.created:
+        elif here and _metadata(here).get(BROUGHT) == mark:
             rows.append(_told(here, "there", consumers=here.consumers))
-        elif here and name == state.STREAM:
-            rows.append(Brought(stream=name, fate="left", why="natsmith's own notes; here are newer ones"))
+        elif name == state.STREAM and (here or not what.notes):
+            why = "natsmith's own notes; here are newer ones" if here else "natsmith's own notes, of another time"
+            rows.append(Brought(stream=name, fate="left", why=why))
         elif here:
             problems.append(_twice(source, target, info, here))
         elif info.config.get("sources") and level >= SOURCES_KNOW_LEVEL:
-            problems.append(_copies_again(target, info))
+            problems.append(_copies_again(source, target, info))
         else:
             coming.append(info)
     if problems:
         raise DecisionNeeded(*problems)
     return rows, coming
+
+
+async def _notes(what: Bringing, coming: Iterable[StreamInfo], replicas: int) -> Brought | None:
+    """Have a state bucket, in which the lock is: the one of the source where it comes along, else a new one.
+
+    Nobody is alone yet, so what another run has begun is its own until that must have ended.
+    """
+    theirs = next((each for each in coming if each.config["name"] == state.STREAM), None)
+    if theirs is None:
+        await _bucket(what.target, replicas)
+        return None
+    until = clock() + STALLED_SECONDS
+    while True:
+        here = await what.target.stream(state.STREAM)
+        if here and COMING not in _metadata(here):
+            return None
+        try:
+            if here and clock() > until:
+                here = await forgotten(what.target, state.STREAM, what.source.mark(theirs))
+            if here is None:
+                row = await _one(what, theirs, None)
+                await _writable(what.target)
+                return row
+        except (Refused, NatsmithError):
+            if clock() > until or not await what.target.stream(state.STREAM):
+                raise
+        # Nobody announces that another run has brought it; the time above bounds the loop.
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _writable(target: JetStream) -> None:
+    """Return when all copies of the state bucket are there: while it gets them, nobody answers who writes there."""
+    until = clock() + STALLED_SECONDS
+    while clock() < until:
+        here = await target.stream(state.STREAM)
+        if here and not here.alone and not here.offline and not any(here.lags.values()):
+            return
+        # Nobody announces that a copy is current; the time above bounds the loop.
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _bucket(target: JetStream, replicas: int) -> None:
+    try:
+        await state.ensure(target, replicas)
+    except DecisionNeeded:
+        if replicas == 1:
+            raise
+        await state.ensure(target, 1)
 
 
 def _in_order(streams: Iterable[StreamInfo]) -> list[StreamInfo]:
@@ -88,10 +165,18 @@ def _metadata(info: StreamInfo) -> Mapping[str, str]:
     return metadata
 
 
-def _told(info: StreamInfo, fate: Literal["brought", "there"], *, consumers: int, seconds: float = 0) -> Brought:
+def _told(
+    info: StreamInfo,
+    fate: Fate,
+    *,
+    consumers: int,
+    seconds: float = 0,
+    why: str = "",
+) -> Brought:
     return Brought(
         stream=info.config["name"],
         fate=fate,
+        why=why,
         messages=info.messages,
         bytes=info.bytes,
         first=info.first_sequence,
@@ -101,125 +186,107 @@ def _told(info: StreamInfo, fate: Literal["brought", "there"], *, consumers: int
     )
 
 
-def _twice(source: JetStream, target: JetStream, info: StreamInfo, here: StreamInfo) -> str:
+def _twice(source: Source, target: JetStream, info: StreamInfo, here: StreamInfo) -> str:
     name = info.config["name"]
+    empty = "" if here.last_sequence else "It never held a message, so nothing is lost by deleting it. "
     return (
-        f"stream {name} is at {source.link.where} with {_size(info)}, and at {target.link.where} with {_size(here)}: "
-        f"neither is written over. To bring the first, delete the second there (nats stream rm {name}); "
-        f"to keep the second, leave the first out: --leave {name}, or nats.grow.leave in the chart. Then run it again"
+        f"stream {name} is at {source.where} with {size(info)}, and at {target.link.where} with {size(here)}: "
+        f"neither is written over. {empty}To {source.verb} the first, delete the second there (nats stream rm {name}); "
+        f"to keep the second, leave the first out: {_leaving(source, name)}. Then run it again"
     )
 
 
-def _size(info: StreamInfo) -> str:
-    return f"{info.messages} messages ({info.first_sequence} to {info.last_sequence})"
+def _leaving(source: Source, name: str) -> str:
+    return f"--leave {name}" + (", or nats.grow.leave in the chart" if source.verb == "bring" else "")
 
 
-def _copies_again(target: JetStream, info: StreamInfo) -> str:
+def _copies_again(source: Source, target: JetStream, info: StreamInfo) -> str:
     name = info.config["name"]
     origins = ", ".join(each["name"] for each in info.config["sources"])
     return (
-        f"stream {name} has sources ({origins}), and {target.link.where} would take what is brought for others than those, and "
-        f"copy all of them once more. Leave {name} out: --leave {name}, or nats.grow.leave in the chart; made anew there by "
+        f"stream {name} has sources ({origins}), and {target.link.where} would take what is {source.done} for others than those, and "
+        f"copy all of them once more. Leave {name} out: {_leaving(source, name)}; made anew there by "
         "the values, it copies what its sources hold, and what only it holds stays where it is"
     )
 
 
-async def _one(
-    source: JetStream,
-    target: JetStream,
-    info: StreamInfo,
-    replicas: Mapping[str, int],
-    log: Log,
-    progress: Progress,
-) -> Brought:
-    name = info.config["name"]
+def _replicas(what: Bringing, info: StreamInfo) -> int:
+    """Return how many replicas a stream is to have."""
+    if not what.target.link.greeting.get("cluster"):
+        return 1
+    return (what.replicas or {}).get(info.config["name"]) or info.config.get("num_replicas", 1)
+
+
+async def _one(what: Bringing, info: StreamInfo, lock: Lease | None) -> Brought:
+    source, target, name = what.source, what.target, info.config["name"]
     began = clock()
-    clustered = bool(target.link.greeting.get("cluster"))
-    log.info("bring", stream=name, messages=info.messages, bytes=info.bytes)
+    if lock:
+        lock.check()
+    what.log.info(source.verb, stream=name, messages=info.messages, bytes=info.bytes)
     try:
-        came = await bring_stream(source, target, info, lambda sent: progress.copied(name, sent, max(sent, info.bytes)))
-        _compare(target, came)
-        consumers = await _consumers(source, target, name)
+        came = await bring_stream(
+            source, target, info, lambda sent: what.progress.copied(name, sent, max(sent, info.bytes))
+        )
+        compare(source, target, came)
+        count = await consumers(source, target, name)
         await _nobody_writes(source, came)
+        if lock:
+            lock.check()
         # From here on it is what it was, for whoever writes.
-        wanted = replicas.get(name, info.config.get("num_replicas", 1)) if clustered else 1
-        now = await target.update_stream(arrived(info, wanted))
+        ours = await _opened(what, info)
     except BaseException as error:
-        await _removed(target, info)
+        await _removed(what, info, lock)
         if isinstance(error, Refused) and info.config.get("storage") == "memory":
             # Servers before 2.15 cannot write down what is in memory.
-            return Brought(stream=name, fate="left", why=f"it is in memory, and {source.link.where} cannot send it")
+            sends = error.request.startswith("STREAM.SNAPSHOT")
+            cannot = f"{source.where} cannot send it" if sends else f"{target.link.where} cannot take it"
+            return Brought(stream=name, fate="left", why=f"it is in memory, and {cannot}")
         if isinstance(error, Refused):
-            raise DecisionNeeded(_refused(target, name, error)) from error
+            raise DecisionNeeded(_refused(source, target, name, error)) from error
         raise
     seconds = round(clock() - began, 3)
-    log.info("brought", stream=name, messages=now.messages, last=now.last_sequence, seconds=seconds)
-    return _told(came.stored, "brought", consumers=consumers, seconds=seconds)
+    what.log.info(source.done, stream=name, messages=ours.messages, last=ours.last_sequence, seconds=seconds)
+    had, has = info.config.get("num_replicas", 1), ours.config.get("num_replicas", 1)
+    wanted = (what.replicas or {}).get(name, had)
+    why = f"it has 1 replica, not {wanted}: {target.link.where} has no more servers" if has < wanted else ""
+    return _told(came.stored, source.done, consumers=count, seconds=seconds, why=why)
 
 
-async def _removed(target: JetStream, info: StreamInfo) -> None:
-    """Remove what has come of a stream; if that fails too, the next run does."""
+async def _opened(what: Bringing, info: StreamInfo) -> StreamInfo:
+    """Give a stream that is all there its own configuration."""
+    mark, replicas = what.source.mark(info), _replicas(what, info)
+    try:
+        return await what.target.update_stream(arrived(info, mark, replicas))
+    except Refused as refused:
+        if refused.code != NO_PEERS or replicas == 1 or not what.fewer:
+            raise
+    return await what.target.update_stream(arrived(info, mark, 1))
+
+
+async def _removed(what: Bringing, info: StreamInfo, lock: Lease | None) -> None:
+    """Remove what has come of a stream, unless it may be another run's by now; if that fails too, the next run does."""
+    if lock is None:
+        return
     with contextlib.suppress(Refused, NatsmithError):
-        await forgotten(target, info)
+        lock.check()
+        await forgotten(what.target, info.config["name"], what.source.mark(info))
 
 
-async def _nobody_writes(source: JetStream, came: Transfer) -> None:
+async def _nobody_writes(source: Source, came: Transfer) -> None:
     name = came.taken.config["name"]
-    after = await source.stream(name)
-    if after and after.last_sequence > came.taken.last_sequence:
+    last = await source.last_sequence(name)
+    if last > came.taken.last_sequence:
         raise DecisionNeeded(
-            f"stream {name} had {came.taken.last_sequence} as its last message when it was sent, and {after.last_sequence} now: "
-            f"somebody writes to it at {source.link.where}. End that, and run the same command again; nothing of it was kept here"
+            f"stream {name} had {came.taken.last_sequence} as its last message when it was sent, and {last} now: "
+            f"somebody writes to it at {source.where}. End that, and run the same command again; nothing of it was kept here"
         )
 
 
-def _refused(target: JetStream, name: str, refusal: Refused) -> str:
+def _refused(source: Source, target: JetStream, name: str, refusal: Refused) -> str:
     cure = next((cure for code, cure in NO_ROOM.items() if f"({code})" in str(refusal)), "")
     if not cure and any(word in refusal.text for word in ("insufficient", "exceeded", "no space")):
         cure = NO_ROOM[10047]
     return (
-        f"stream {name} could not be brought to {target.link.where}, which has nothing of it: {refusal}. "
+        f"stream {name} could not be {source.done} to {target.link.where}, which has nothing of it: {refusal}. "
         f"{cure[:1].upper() + cure[1:] if cure else 'Mend what it names'}; then run the same command again"
     )
-
-
-def _compare(target: JetStream, came: Transfer) -> None:
-    """Raise StoppedHalfway unless what has arrived is what was sent; who writes or reads there already is not in the way."""
-    taken, stored = came.taken, came.stored
-    config = taken.config
-    shrinks = config.get("max_age") or config.get("allow_msg_ttl") or config.get("retention", "limits") != "limits"
-    same = stored.last_sequence == taken.last_sequence
-    short = stored.last_sequence < taken.last_sequence or (
-        same and not shrinks and (stored.messages, stored.bytes) != (taken.messages, taken.bytes)
-    )
-    if short:
-        name = config["name"]
-        raise StoppedHalfway(
-            f"stream {name} was sent with {_size(taken)}, {taken.bytes} bytes, and arrived at {target.link.where} with "
-            f"{_size(stored)}, {stored.bytes} bytes: nothing of it was kept there; run the same command again"
-        )
-
-
-async def _consumers(source: JetStream, target: JetStream, name: str) -> int:
-    """Return how many consumers have come, when all have; raise StoppedHalfway for one that is behind where it was."""
-    theirs = {each.name: each for each in await source.consumers(name) if each.config.get("durable_name")}
-    until = clock() + CONSUMERS_SECONDS
-    while True:
-        ours = {each.name: each for each in await target.consumers(name)}
-        late = [each for each in theirs.values() if each.name not in ours or _behind(each, ours[each.name])]
-        if not late:
-            return len(theirs)
-        if clock() > until:
-            raise StoppedHalfway(
-                *(
-                    f"consumer {name}/{each.name} did not arrive at {target.link.where} as it was, so nothing of stream {name} "
-                    "was kept there: run the same command again"
-                    for each in late
-                )
-            )
-        # A cluster announces nothing when it has made them; the deadline above bounds the loop.
-        await asyncio.sleep(AGAIN_SECONDS)
-
-
-def _behind(theirs: ConsumerInfo, ours: ConsumerInfo) -> bool:
-    return ours.ack_floor < theirs.ack_floor or ours.delivered < theirs.delivered

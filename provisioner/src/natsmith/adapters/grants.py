@@ -7,11 +7,14 @@ from natsmith.model.moving import ANSWERS, COPYING, PARKING
 OURS = {PARKING: f"{PARKING}*", COPYING: f"{COPYING}.CONSUMER.CREATE.*", ANSWERS: f"{ANSWERS}*"}
 """What moves need, by how it begins."""
 
+SNAPSHOTS = {"$JS.SNAPSHOT.ACK.": "$JS.SNAPSHOT.ACK.>", "$JS.SNAPSHOT.RESTORE.": "$JS.SNAPSHOT.RESTORE.*.*"}
+"""What backups and streams that are brought need; the server names each run anew."""
+
 
 def grant(subject: str) -> str:
     """Return *subject* as a permission: an API call's verb for every object, a key for every key of its bucket."""
     words = subject.split(".")
-    for prefix, granted in OURS.items():
+    for prefix, granted in (OURS | SNAPSHOTS).items():
         if subject.startswith(prefix):
             return granted
     if words[:1] == ["$KV"]:

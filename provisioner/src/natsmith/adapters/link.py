@@ -59,6 +59,9 @@ class Link:
         self._heard: dict[str, str | DecisionNeeded] = {}
         """What is listened to, by its lower case, or why that is not allowed."""
 
+        self._unsaid = ""
+        """Where the server did not let us publish the last time, in lower case."""
+
     @property
     def greeting(self) -> dict[str, Any]:
         """What the server told when it was connected to."""
@@ -171,6 +174,11 @@ class Link:
         with contextlib.suppress(nats.errors.Error, OSError):
             await self._client.publish(subject, payload, reply=reply, headers=headers)
 
+    def allowed(self, subject: str) -> None:
+        """Raise DecisionNeeded if what was said on *subject* was not allowed."""
+        if subject and subject.lower() == self._unsaid:
+            raise self._forbidden(subject)
+
     def _options(self) -> dict[str, Any]:
         connection = self._connection
         check_files(connection)
@@ -246,6 +254,7 @@ class Link:
                 f"{self.who} may not subscribe to {self._heard[denied]} at {self.where}: grant that user subscribe there"
             )
         elif "for publish" in violation:
+            self._unsaid = denied
             self._fail(lambda subject: self._forbidden(subject) if subject.lower() == denied else None)
 
     def _forbidden(self, subject: str) -> DecisionNeeded:

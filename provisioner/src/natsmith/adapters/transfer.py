@@ -1,4 +1,4 @@
-"""One stream from one server into another, as the servers themselves write it down: a snapshot there, a restore here.
+"""One stream into a server, from another one or from a backup, as servers themselves write it down: a restore of a snapshot.
 
 The pieces go through memory, one at a time: the next one is asked for when the other side has taken the last.
 What arrives is the stream's own store, so sequences, times, headers, times to live and its consumers' positions are the same.
@@ -8,31 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from natsmith.adapters import answers
 from natsmith.adapters.jetstream import NO_PEERS, PEERS_AGAIN_SECONDS, PEERS_SECONDS, JetStream
-from natsmith.adapters.link import Heard
 from natsmith.adapters.server import Config, Refused, StreamInfo
+from natsmith.adapters.sources import PIECE, SILENT_SECONDS, Source
 from natsmith.adapters.wire import own_metadata
 from natsmith.clock import clock
-from natsmith.errors import NotReady
 
 BROUGHT = "natsmith.brought"
-"""On a stream that was brought: when it was created where it comes from. A stream without it is somebody else's."""
+"""On a stream that was brought: what its source calls it, ``Source.mark``. A stream without it is somebody else's."""
 
 COMING = "natsmith.coming"
 """The same as long as not all of it is there, and compared."""
-
-PIECE = 512 * 1024
-"""Bytes of one piece; a server takes messages up to 1 MiB unless it is told otherwise."""
-
-WINDOW = 2 * 1024 * 1024
-SILENT_SECONDS = 20.0
-"""How long either side may say nothing; a server gives up after 2 to 5 s."""
 
 BUILDING_SECONDS = 600.0
 """How long a server may take to make a stream of what it was sent: the oldest do all of it at the end."""
@@ -42,8 +34,6 @@ NAME_TAKEN = 10130
 
 STALLED_SECONDS = 6.0
 """After 5 s a server gives up a restore of which nothing more comes."""
-
-GONE, FAILED = "408", "500"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +50,7 @@ class Transfer:
     """What went over the wire."""
 
 
-def arriving(info: StreamInfo) -> Config:
+def arriving(info: StreamInfo, mark: str) -> Config:
     """Return the configuration with which a stream arrives: nobody writes to it, and it has one replica.
 
     What an ended run leaves in a cluster is listed for good, with as many messages as had come, and would take more; under
@@ -71,15 +61,15 @@ def arriving(info: StreamInfo) -> Config:
     config = info.config | {"num_replicas": 1, "sealed": False}
     if not config.get("mirror"):
         config["subjects"] = [f"_natsmith.bring.{name}"]
-    return config | {"metadata": own_metadata(info.config) | {COMING: info.created}}
+    return config | {"metadata": own_metadata(info.config) | {COMING: mark}}
 
 
-def arrived(info: StreamInfo, replicas: int) -> Config:
+def arrived(info: StreamInfo, mark: str, replicas: int) -> Config:
     """Return the configuration that it has when all of it is there: its own, with so many replicas."""
-    return info.config | {"num_replicas": replicas, "metadata": own_metadata(info.config) | {BROUGHT: info.created}}
+    return info.config | {"num_replicas": replicas, "metadata": own_metadata(info.config) | {BROUGHT: mark}}
 
 
-async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
+async def bring_stream(source: Source, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
     """Bring the stream of *info*; *told* hears how many bytes went.
 
     What fails halfway leaves something that is marked as ``COMING``: servers do not remove all of it themselves.
@@ -92,7 +82,7 @@ async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, t
             if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > begun + PEERS_SECONDS:
                 raise
             if refused.code == NAME_TAKEN:
-                if await forgotten(target, info):
+                if await forgotten(target, info.config["name"], source.mark(info)):
                     raise
                 if clock() > begun + STALLED_SECONDS:
                     # Assigned to a server that does not have it: a stream that somebody makes is there at once.
@@ -101,12 +91,12 @@ async def bring_stream(source: JetStream, target: JetStream, info: StreamInfo, t
         await asyncio.sleep(PEERS_AGAIN_SECONDS)
 
 
-async def _transfer(source: JetStream, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
-    config = arriving(info)
+async def _transfer(source: Source, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
+    config = arriving(info, source.mark(info))
     name = config["name"]
-    most = min(PIECE, *(each.link.greeting.get("max_payload", PIECE) - 1024 for each in (source, target)))
+    most = min(PIECE, target.link.greeting.get("max_payload", PIECE) - 1024)
     sent = 0
-    async with aclosing(_pieces(source, name, max(1024, most))) as pieces:
+    async with aclosing(source.pieces(name, max(1024, most))) as pieces:
         taken = answers.stream(json.loads(await anext(pieces)) | {"created": info.created})
         into = await _begin(target, name, config, taken)
         async for piece in pieces:
@@ -117,40 +107,10 @@ async def _transfer(source: JetStream, target: JetStream, info: StreamInfo, told
     return Transfer(taken=taken, stored=answers.stream(answer), bytes=sent)
 
 
-async def _pieces(source: JetStream, name: str, size: int) -> AsyncGenerator[bytes, None]:
-    """Give what the server says about a snapshot, then its pieces; each is acknowledged when the next one is asked for."""
-    inbox = source.link.client.new_inbox()
-    queue: asyncio.Queue[Heard] = asyncio.Queue()
-    stop = await source.link.listen(inbox, queue.put)
-    try:
-        about = {"deliver_subject": inbox, "chunk_size": size, "window_size": WINDOW}
-        yield json.dumps(await source.ask(f"STREAM.SNAPSHOT.{name}", about)).encode()
-        while True:
-            try:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    piece = await queue.get()
-            except TimeoutError:
-                raise NotReady(f"{source.link.where} stopped sending {name}: run the same command again") from None
-            if not piece.data:
-                status = (piece.headers or {}).get("Status", "")
-                if status in (GONE, FAILED):
-                    why = (piece.headers or {}).get("Description", "")
-                    raise NotReady(
-                        f"{source.link.where} gave up sending {name}: {why or status}. Run the same command again"
-                    )
-                return
-            yield bytes(piece.data)
-            if piece.reply:
-                await source.link.say(piece.reply, b"")
-    finally:
-        await stop()
-
-
-async def forgotten(target: JetStream, info: StreamInfo) -> StreamInfo | None:
+async def forgotten(target: JetStream, name: str, mark: str) -> StreamInfo | None:
     """Remove what an ended run left of a stream; return what has that name and is another one, if there is any."""
-    name = info.config["name"]
     here = await target.stream(name)
-    if here and (here.config.get("metadata") or {}).get(COMING) == info.created:
+    if here and (here.config.get("metadata") or {}).get(COMING) == mark:
         await target.delete_stream(name)
         return None
     return here

@@ -92,7 +92,7 @@ def last(option: str, argv: Sequence[str]) -> str:
 
 
 def _verb_of(argv: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, Parser]) -> str:
-    known = f"plan, apply, verify, status, export, history, reload, bring, registry, monitor, credentials or schema: see {parser.prog} --help"
+    known = f"plan, apply, verify, status, export, history, reload, bring, backup, restore, registry, monitor, credentials or schema: see {parser.prog} --help"
     if not argv:
         raise WrongValues(f"natsmith needs a verb: {known}")
     first = argv[0]

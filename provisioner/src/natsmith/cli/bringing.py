@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from natsmith.actions import state
-from natsmith.actions.bringing import bring
+from natsmith.actions.bringing import Bringing, bring
 from natsmith.adapters import connections
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.adapters.sources import FromServer
 from natsmith.cli import screen, sessions
 from natsmith.cli.report import Report
 from natsmith.errors import Exit, WrongValues
@@ -34,7 +35,7 @@ async def run(args: argparse.Namespace, log: Log) -> int:
             name = await target.user_account() or account
             rows.append((name, await _account(args, source, target, account, log, {})))
     if args.output == "json":
-        screen.document(as_json.brought(rows, Exit.DONE))
+        screen.document(as_json.brought("bring", rows, Exit.DONE))
         return Exit.DONE
     screen.table(brought.row(account, each, several=len(rows) > 1) for account, some in rows for each in some)
     screen.line(brought.summary([each for _, some in rows for each in some]))
@@ -65,8 +66,20 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
 async def _account(
     args: argparse.Namespace, source: JetStream, target: JetStream, account: str, log: Log, wanted: dict[str, int]
 ) -> list[Brought]:
+    if source.link.greeting.get("server_id") == target.link.greeting.get("server_id"):
+        raise WrongValues(f"{source.link.where} and {target.link.where} are the same server: --from names another one")
     with screen.progress(f"account {account}", Report()) as progress:
-        return await bring(source, target, log=log, leave=args.leave, replicas=wanted, progress=progress)
+        return await bring(
+            Bringing(
+                source=FromServer(source),
+                target=target,
+                log=log,
+                progress=progress,
+                leave=args.leave,
+                replicas=wanted,
+                timeout=args.timeout,
+            )
+        )
 
 
 async def _former(args: argparse.Namespace, account: str, log: Log) -> JetStream:

@@ -12,7 +12,7 @@ from natsmith.actions.apply import LOCAL, prepare
 from natsmith.actions.as_application import prove_use, usable
 from natsmith.actions.observe import observe
 from natsmith.adapters import values
-from natsmith.cli import applying, bringing, registry, reloading, screen, sessions
+from natsmith.cli import applying, backing_up, bringing, registry, reloading, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.errors import Exit, WrongValues
 from natsmith.log import Log
@@ -151,6 +151,8 @@ VERBS: Mapping[str, Callable[[argparse.Namespace, Log], Awaitable[int]]] = {
     "history": _history,
     "reload": reloading.run,
     "bring": bringing.run,
+    "backup": backing_up.backup,
+    "restore": backing_up.restore,
     **registry.VERBS,
 }
 

@@ -9,6 +9,7 @@ examples:
   natsmith verify -f values/dev.yaml --prove              is it so, and does expiry really work?
   natsmith status                                         what is provisioned here
   natsmith export > values/live.yaml                      the account as values
+  natsmith backup monday                                  every stream and its consumers, into a directory
   natsmith registry list                                  services, fresh and stale, and who leads
   helm template charts/natsmith | natsmith plan -f -      what a release of the chart would change
   natsmith VERB --help                                    what else a verb can be told
@@ -58,6 +59,14 @@ EXAMPLES = {
     "bring": """\
   natsmith bring --from nats://old:4222                   every stream that is not here, with its consumers
   natsmith bring --from-context old --leave LOGS          all but one
+""",
+    "backup": """\
+  natsmith backup monday                                  every stream, with its consumers, into a new directory
+  natsmith backup monday --account app --leave CACHE      of one account, all but one
+""",
+    "restore": """\
+  natsmith restore monday                                 every stream that is not there; none is written over
+  natsmith restore monday/app --account other             into an account of another name
 """,
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/

@@ -82,6 +82,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     _verb(verbs, "history", "show the last runs")
     _reloading(_verb(verbs, "reload", "have the servers load their files again, and say what each answers"), "")
     _bring(verbs)
+    _backup(verbs)
     _registry(verbs)
     _monitor(verbs)
     _credentials(verbs)
@@ -166,9 +167,27 @@ def _bring(verbs: argparse._SubParsersAction[Parser]) -> None:
     _leave(verb)
 
 
-def _leave(verb: Parser) -> None:
+def _backup(verbs: argparse._SubParsersAction[Parser]) -> None:
+    for name, what, where in (
+        (
+            "backup",
+            "write every stream of an account, with its durable consumers, into a directory",
+            "empty, or not there",
+        ),
+        (
+            "restore",
+            "make the streams that are missing from a backup, as they were; none is written over",
+            "the backup",
+        ),
+    ):
+        verb = _verb(verbs, name, what)
+        verb.add_argument("directory", metavar="DIR", help=where)
+        _leave(verb, name.replace("backup", "back up"))
+
+
+def _leave(verb: Parser, does: str = "bring") -> None:
     verb.add_argument(
-        "--leave", action="append", default=[], metavar="STREAM", help="do not bring this one (repeatable)"
+        "--leave", action="append", default=[], metavar="STREAM", help=f"do not {does} this one (repeatable)"
     )
 
 

@@ -102,10 +102,10 @@ def reloaded(servers: Iterable[Seen], code: int) -> dict[str, Json]:
     return document("reload", code, servers=list(told))
 
 
-def brought(rows: Iterable[tuple[str, list[Brought]]], code: int) -> dict[str, Json]:
-    """Return what became of the streams of another server."""
+def brought(kind: str, rows: Iterable[tuple[str, list[Brought]]], code: int) -> dict[str, Json]:
+    """Return what became of the streams of another server, or of a backup."""
     accounts: list[Json] = [{"account": account, "streams": [asdict(each) for each in some]} for account, some in rows]
-    return document("bring", code, accounts=accounts)
+    return document(kind, code, accounts=accounts)
 
 
 def error(kind: str, code: int, problems: Sequence[str]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""What was brought from another server, for people."""
+"""What was brought, backed up or restored, for people."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from natsmith.model.bringing import Brought
 from natsmith.views.text import Row, plural
 
 
-def row(account: str, one: Brought, *, several: bool) -> Row:
+def row(account: str, one: Brought, *, several: bool, done: str = "brought") -> Row:
     """Return what became of one stream."""
     name = f"{account}/{one.stream}" if several else one.stream
     if one.fate == "left":
         return Row(("left", name, one.why), "careful", 2)
     held = f"{plural(one.messages, 'message')}, {one.first} to {one.last}, {plural(one.consumers, 'consumer')}"
     if one.fate == "there":
-        return Row(("there", name, f"brought before; now {held}"), "quiet", 2)
-    return Row(("brought", name, f"{held}, in {one.seconds:g} s"), "good", 2)
+        return Row(("there", name, f"{done} before; now {held}"), "quiet", 2)
+    but = f"; {one.why}" if one.why else ""
+    return Row((one.fate, name, f"{held}, in {one.seconds:g} s{but}"), "careful" if but else "good", 2)
 
 
-def summary(each: Sequence[Brought]) -> str:
+def summary(each: Sequence[Brought], done: str = "brought") -> str:
     """Return how many there are."""
-    counts = {fate: sum(one.fate == fate for one in each) for fate in ("brought", "there", "left")}
+    counts = {fate: sum(one.fate == fate for one in each) for fate in (done, "there", "left")}
     left = ", ".join(f"{one.stream} ({one.why})" for one in each if one.fate == "left")
     return (
-        f"{plural(counts['brought'], 'stream')} brought, {counts['there']} brought before, "
+        f"{plural(counts[done], 'stream')} {done}, {counts['there']} {done} before, "
         f"{counts['left']} left{f': {left}' if left else ''}."
     )

@@ -1,0 +1,127 @@
+"""Where streams come from that are brought: a server, or a backup, which ``backup.FromBackup`` reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from natsmith.adapters.jetstream import JetStream
+from natsmith.adapters.link import Heard
+from natsmith.adapters.server import ConsumerInfo, StreamInfo
+from natsmith.errors import NotReady
+from natsmith.model.bringing import Fate
+
+PIECE = 512 * 1024
+"""Bytes of one piece; a server takes messages up to 1 MiB unless it is told otherwise."""
+
+WINDOW = 2 * 1024 * 1024
+SILENT_SECONDS = 20.0
+"""How long either side may say nothing; a server gives up after 2 to 5 s."""
+
+GONE, FAILED = "408", "500"
+
+
+class Source(Protocol):
+    """What has streams, each as servers write it down."""
+
+    @property
+    def where(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def verb(self) -> str:
+        """What a person does who brings streams from there."""
+
+    @property
+    def done(self) -> Fate:
+        """The same when it is done."""
+
+    async def streams(self) -> list[StreamInfo]:
+        """Return every stream that it has."""
+
+    async def last_sequence(self, name: str) -> int:
+        """Return the last sequence of a stream as it is now."""
+
+    async def consumers(self, name: str) -> list[ConsumerInfo]:
+        """Return where the consumers of a stream stand."""
+
+    def mark(self, info: StreamInfo) -> str:
+        """Return what tells that a stream elsewhere was brought from this one."""
+
+    def still(self, info: StreamInfo) -> bool:
+        """Return whether all of it must arrive as ``info`` says: nobody wrote or removed anything when it was written down."""
+
+    def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
+        """Give the stream's configuration and state as JSON, then what it stores in pieces of at most *size* bytes."""
+
+
+class FromServer:
+    """The streams of an account on a server."""
+
+    verb = "bring"
+    done: Fate = "brought"
+
+    def __init__(self, server: JetStream) -> None:
+        self.server = server
+
+    @property
+    def where(self) -> str:
+        """The server's address."""
+        return self.server.link.where
+
+    async def streams(self) -> list[StreamInfo]:
+        """Return every stream of the account."""
+        return await self.server.streams()
+
+    async def last_sequence(self, name: str) -> int:
+        """Return the last sequence of a stream as it is now."""
+        info = await self.server.stream(name)
+        return info.last_sequence if info else 0
+
+    async def consumers(self, name: str) -> list[ConsumerInfo]:
+        """Return where the consumers of a stream stand."""
+        return await self.server.consumers(name)
+
+    def mark(self, info: StreamInfo) -> str:
+        """Return when the stream was created here."""
+        return info.created
+
+    def still(self, info: StreamInfo) -> bool:  # noqa: ARG002  (the same of every stream)
+        """Whoever writes meanwhile is found by the last sequence."""
+        return True
+
+    async def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
+        """Give what the server says about a snapshot, then its pieces; each is acknowledged when the next one is asked for."""
+        link = self.server.link
+        inbox = link.client.new_inbox()
+        queue: asyncio.Queue[Heard] = asyncio.Queue()
+        stop = await link.listen(inbox, queue.put)
+        most = max(1024, min(size, link.greeting.get("max_payload", PIECE) - 1024))
+        acknowledged = ""
+        try:
+            about = {"deliver_subject": inbox, "chunk_size": most, "window_size": WINDOW}
+            yield json.dumps(await self.server.ask(f"STREAM.SNAPSHOT.{name}", about)).encode()
+            while True:
+                try:
+                    async with asyncio.timeout(SILENT_SECONDS):
+                        piece = await queue.get()
+                except TimeoutError:
+                    link.allowed(acknowledged)
+                    raise NotReady(f"{self.where} stopped sending {name}: run the same command again") from None
+                if not piece.data:
+                    status = (piece.headers or {}).get("Status", "")
+                    if status in (GONE, FAILED):
+                        link.allowed(acknowledged)
+                        why = (piece.headers or {}).get("Description", "")
+                        raise NotReady(
+                            f"{self.where} gave up sending {name}: {why or status}. Run the same command again"
+                        )
+                    return
+                yield bytes(piece.data)
+                if piece.reply:
+                    acknowledged = piece.reply
+                    await link.say(piece.reply, b"")
+        finally:
+            await stop()

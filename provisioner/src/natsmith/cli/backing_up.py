@@ -1,0 +1,100 @@
+"""Backups are made and restored."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from natsmith.actions.apply import now
+from natsmith.actions.backing_up import MEANT, back_up
+from natsmith.actions.bringing import Bringing, bring, look
+from natsmith.adapters.backup import FromBackup, read
+from natsmith.adapters.backup_writer import writing
+from natsmith.adapters.jetstream import JetStream
+from natsmith.adapters.sources import FromServer
+from natsmith.cli import screen, sessions
+from natsmith.cli.report import Report
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
+from natsmith.log import Log
+from natsmith.model.bringing import Brought
+from natsmith.views import as_json, brought
+
+Rows = list[tuple[str, list[Brought]]]
+
+
+async def backup(args: argparse.Namespace, log: Log) -> int:
+    """Write every stream of the accounts into a directory, and tell what is in it."""
+    accounts = sessions.accounts(args, ())
+    rows: Rows = []
+    with writing(Path(args.directory), now()) as writer:
+        for account in accounts:
+            async with sessions.server(args, account, log) as server:
+                name = account if account != sessions.UNNAMED else await server.user_account() or account
+                source = FromServer(server)
+                with screen.progress(f"account {name}", Report()) as bars:
+                    some = await back_up(source, writer, name, log=log, leave=args.leave, progress=bars)
+                rows.append((name, some))
+        writer.finish()
+    return _told(args, rows, "backed up")
+
+
+async def restore(args: argparse.Namespace, log: Log) -> int:
+    """Bring what a backup holds; nothing is sent before all of it was looked at, in every account."""
+    pairs = _pairs(args, read(Path(args.directory)))
+    problems: list[str] = []
+    for account, source in pairs.items():
+        async with sessions.server(args, account, log) as target:
+            try:
+                await look(_bringing(args, source, target, log))
+            except DecisionNeeded as error:
+                problems += error.problems
+    if problems:
+        raise DecisionNeeded(*problems)
+    rows: Rows = []
+    for account, source in pairs.items():
+        async with sessions.server(args, account, log) as target:
+            rows.append((await target.user_account() or account, await bring(_bringing(args, source, target, log))))
+    return _told(args, rows, "restored")
+
+
+def _bringing(args: argparse.Namespace, source: FromBackup, target: JetStream, log: Log) -> Bringing:
+    return Bringing(
+        source=source,
+        target=target,
+        log=log,
+        leave=args.leave,
+        notes=False,
+        fewer=True,
+        timeout=args.timeout,
+    )
+
+
+def _pairs(args: argparse.Namespace, found: dict[str, FromBackup]) -> dict[str, FromBackup]:
+    """Return what is restored into which account of the run's connections."""
+    accounts = sessions.accounts(args, ())
+    if len(found) == 1 and len(accounts) == 1:  # into an account of another name, too
+        return dict(zip(accounts, found.values(), strict=True))
+    if args.account and args.account in found:
+        return {args.account: found[args.account]}
+    named = ", ".join(found)
+    if not args.account and all(each in accounts for each in found):
+        return found
+    raise WrongValues(
+        f"the backup has the accounts {named}, but the connection is of {', '.join(accounts)}: pick one with --account, "
+        "or name each one's connection in a file with --connections; "
+        f"to restore one into an account of another name, name its own directory in {args.directory}"
+    )
+
+
+def _told(args: argparse.Namespace, rows: Rows, done: str) -> int:
+    missed = [one for _, some in rows for one in some if one.fate == "left" and one.why not in MEANT]
+    missed = [one for one in missed if not one.why.startswith("natsmith's own notes")]
+    code = Exit.DECISION_NEEDED if missed else Exit.DONE
+    if args.output == "json":
+        screen.document(as_json.brought(args.verb, rows, code))
+        return code
+    screen.table(
+        brought.row(account, each, several=len(rows) > 1, done=done) for account, some in rows for each in some
+    )
+    screen.line(brought.summary([each for _, some in rows for each in some], done))
+    return code

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from natsmith.adapters.connections import Connection
 
@@ -57,7 +58,9 @@ class Natsmith:
         """Return one of the repository's values files."""
         return (ROOT / "values" / name).read_text()
 
-    async def start(self, *words: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, *words: str, stdin: int | BinaryIO = asyncio.subprocess.DEVNULL, **environment: str
+    ) -> asyncio.subprocess.Process:
         """Start a run."""
         known = {
             "PATH": os.environ["PATH"],
@@ -73,7 +76,7 @@ class Natsmith:
             *words,
             cwd=self.home,
             env={key: value for key, value in given.items() if value},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

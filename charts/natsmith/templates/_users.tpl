@@ -100,8 +100,13 @@ publish:
     - $KV.natsmith_state.>
     - $KV.natsmith_canary.>
     - $SYS.REQ.USER.INFO
-    {{- if include "natsmith.growing" .root }}
-    # What the former server has, and its pieces.
+    {{- if ne .root.Values.provisioner.snapshots "none" }}
+    # What natsmith backup asks for, and the pieces that it acknowledges.
+    - $JS.API.STREAM.SNAPSHOT.*
+    - $JS.SNAPSHOT.ACK.>
+    {{- end }}
+    {{- if or (include "natsmith.growing" .root) (eq .root.Values.provisioner.snapshots "restore") }}
+    # What the former server has, or a backup, and its pieces.
     - $JS.API.STREAM.RESTORE.*
     - $JS.SNAPSHOT.RESTORE.*.*
     {{- end }}

@@ -249,7 +249,7 @@ async def _one(what: Bringing, info: StreamInfo, lock: Lease | None) -> Brought:
     had, has = info.config.get("num_replicas", 1), ours.config.get("num_replicas", 1)
     wanted = (what.replicas or {}).get(name, had)
     why = f"it has 1 replica, not {wanted}: {target.link.where} has no more servers" if has < wanted else ""
-    return _told(came.stored, source.done, consumers=count, seconds=seconds, why=why)
+    return _told(came.stored, source.done, consumers=max(count, ours.consumers), seconds=seconds, why=why)
 
 
 async def _opened(what: Bringing, info: StreamInfo) -> StreamInfo:

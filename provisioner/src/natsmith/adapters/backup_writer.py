@@ -35,13 +35,15 @@ class Writer:
         self._made = made
         self._partial = place / PARTIAL
         self._accounts: dict[str, dict[str, str]] = {}
+        self.pack: Callable[[Path, str], None] | None = None
+        """Where each stream goes when it is written, if it does not stay."""
 
     def account(self, name: str) -> None:
         """Begin an account."""
         if name in self._accounts:
             raise WrongValues(f"two connections are of the account {name}: pick one with --account")
         self._accounts[name] = {}
-        with _told(self.place):
+        with written(self.place):
             (self._partial / directory(name)).mkdir(mode=0o700)
 
     async def stream(
@@ -52,7 +54,7 @@ class Writer:
         path = self._partial / directory(account) / name
         # A consumer that goes on meanwhile is in the snapshot where it was now, or further.
         before = {each.name: each for each in await source.consumers(name) if each.config.get("durable_name")}
-        with _told(self.place):
+        with written(self.place):
             path.mkdir(mode=0o700)
             about, size, digest = await _store(path / STORE, source, name, told)
             taken = answers.stream(about)
@@ -70,6 +72,8 @@ class Writer:
             }
             self._accounts[account][name] = _write(path / ABOUT, about)
             _settle(path)
+            if self.pack:
+                await asyncio.to_thread(self.pack, path, f"{directory(account)}/{name}")
         return taken, stay
 
     def finish(self) -> None:
@@ -83,10 +87,13 @@ class Writer:
                 for name, streams in self._accounts.items()
             ],
         }
-        with _told(self.place):
+        with written(self.place):
             for name in self._accounts:
                 _settle(self._partial / directory(name))
             _write(self._partial / LIST, listed)
+            if self.pack:
+                self.pack(self._partial / LIST, LIST)
+                return
             for name in self._accounts:
                 (self._partial / directory(name)).rename(self.place / directory(name))
             _settle(self.place)
@@ -98,7 +105,7 @@ class Writer:
 @contextmanager
 def writing(place: Path, made: str) -> Iterator[Writer]:
     """Have an empty directory for a block, and nobody else write there; what is not finished is removed."""
-    with _told(place):
+    with written(place):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -128,7 +135,7 @@ def _alone(place: Path, held: int) -> None:
 
 def _empty(place: Path) -> None:
     """Begin, where there is nothing but what a run has left that was ended."""
-    with _told(place):
+    with written(place):
         if (place / PARTIAL).is_dir() and not (place / LIST).exists():
             shutil.rmtree(place / PARTIAL)
         there = sorted(each.name for each in place.iterdir() if each.name != "lost+found")
@@ -191,7 +198,7 @@ def _state(info: StreamInfo) -> tuple[int, ...]:
 
 
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
+def written(place: Path) -> Iterator[None]:
     """Turn what the system says into a sentence with a cure."""
     try:
         yield

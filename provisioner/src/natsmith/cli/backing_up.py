@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from natsmith.actions.apply import now
 from natsmith.actions.backing_up import MEANT, back_up
 from natsmith.actions.bringing import Bringing, bring, look
 from natsmith.adapters.backup import FromBackup, read
+from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
 from natsmith.adapters.backup_writer import writing
 from natsmith.adapters.jetstream import JetStream
 from natsmith.adapters.sources import FromServer
@@ -26,7 +28,10 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
     """Write every stream of the accounts into a directory, and tell what is in it."""
     accounts = sessions.accounts(args, ())
     rows: Rows = []
-    with writing(Path(args.directory), now()) as writer:
+    tarred = args.directory == STANDARD
+    if tarred and args.output == "json":
+        raise WrongValues("natsmith backup - writes the backup itself to standard output: leave --output json out")
+    with streamed(now()) if tarred else writing(Path(args.directory), now()) as writer:
         for account in accounts:
             async with sessions.server(args, account, log) as server:
                 name = account if account != sessions.UNNAMED else await server.user_account() or account
@@ -35,12 +40,19 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
                     some = await back_up(source, writer, name, log=log, leave=args.leave, progress=bars)
                 rows.append((name, some))
         writer.finish()
-    return _told(args, rows, "backed up")
+    return _told(args, rows, "backed up", quiet=tarred)
 
 
 async def restore(args: argparse.Namespace, log: Log) -> int:
     """Bring what a backup holds; nothing is sent before all of it was looked at, in every account."""
-    pairs = _pairs(args, read(Path(args.directory)))
+    if args.directory == STANDARD:
+        with unpacked() as place:
+            return await _restore(args, place, log)
+    return await _restore(args, Path(args.directory), log)
+
+
+async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
+    pairs = _pairs(args, read(place))
     problems: list[str] = []
     for account, source in pairs.items():
         async with sessions.server(args, account, log) as target:
@@ -86,15 +98,18 @@ def _pairs(args: argparse.Namespace, found: dict[str, FromBackup]) -> dict[str, 
     )
 
 
-def _told(args: argparse.Namespace, rows: Rows, done: str) -> int:
+def _told(args: argparse.Namespace, rows: Rows, done: str, *, quiet: bool = False) -> int:
     missed = [one for _, some in rows for one in some if one.fate == "left" and one.why not in MEANT]
     missed = [one for one in missed if not one.why.startswith("natsmith's own notes")]
     code = Exit.DECISION_NEEDED if missed else Exit.DONE
     if args.output == "json":
         screen.document(as_json.brought(args.verb, rows, code))
         return code
-    screen.table(
-        brought.row(account, each, several=len(rows) > 1, done=done) for account, some in rows for each in some
-    )
-    screen.line(brought.summary([each for _, some in rows for each in some], done))
+    table = [brought.row(account, each, several=len(rows) > 1, done=done) for account, some in rows for each in some]
+    last = brought.summary([each for _, some in rows for each in some], done)
+    if quiet:  # standard output is the backup
+        print("\n".join(screen.visible(text) for text in (*(row.sentence for row in table), last)), file=sys.stderr)
+        return code
+    screen.table(table)
+    screen.line(last)
     return code

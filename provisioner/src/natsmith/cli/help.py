@@ -63,10 +63,12 @@ EXAMPLES = {
     "backup": """\
   natsmith backup monday                                  every stream, with its consumers, into a new directory
   natsmith backup monday --account app --leave CACHE      of one account, all but one
+  kubectl exec deploy/dev-natsmith-toolbox -- natsmith backup - > monday.tar
 """,
     "restore": """\
   natsmith restore monday                                 every stream that is not there; none is written over
   natsmith restore monday/app --account other             into an account of another name
+  kubectl exec -i deploy/dev-natsmith-toolbox -- natsmith restore - < monday.tar
 """,
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/

@@ -172,12 +172,12 @@ def _backup(verbs: argparse._SubParsersAction[Parser]) -> None:
         (
             "backup",
             "write every stream of an account, with its durable consumers, into a directory",
-            "empty, or not there",
+            "empty, or not there; - for a tar on standard output",
         ),
         (
             "restore",
             "make the streams that are missing from a backup, as they were; none is written over",
-            "the backup",
+            "the backup; - for a tar on standard input",
         ),
     ):
         verb = _verb(verbs, name, what)

@@ -22,9 +22,7 @@ def row(account: str, one: Brought, *, several: bool, done: str = "brought") -> 
 
 def summary(each: Sequence[Brought], done: str = "brought") -> str:
     """Return how many there are."""
-    counts = {fate: sum(one.fate == fate for one in each) for fate in (done, "there", "left")}
+    before = "" if done == "backed up" else f"{sum(one.fate == 'there' for one in each)} {done} before, "
+    counts = {fate: sum(one.fate == fate for one in each) for fate in (done, "left")}
     left = ", ".join(f"{one.stream} ({one.why})" for one in each if one.fate == "left")
-    return (
-        f"{plural(counts[done], 'stream')} {done}, {counts['there']} {done} before, "
-        f"{counts['left']} left{f': {left}' if left else ''}."
-    )
+    return f"{plural(counts[done], 'stream')} {done}, {before}{counts['left']} left{f': {left}' if left else ''}."

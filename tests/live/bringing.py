@@ -89,6 +89,12 @@ class Hand:
         return found
 
 
+async def names(hand: Hand) -> list[str]:
+    """Return the streams of an account, but natsmith's own."""
+    found = (await hand.api("STREAM.LIST")).get("streams") or []
+    return sorted(each["config"]["name"] for each in found if each["config"]["name"] != "KV_natsmith_state")
+
+
 async def furnish(one: Hand) -> None:
     """Make a stream of every kind, with consumers that are somewhere in the middle."""
     bucket = {"allow_rollup_hdrs": True, "deny_delete": True, "allow_direct": True, "discard": "new"}

@@ -83,7 +83,7 @@ class Natsmith:
 
     async def __call__(self, *words: str, **environment: str) -> Result:
         """Run to the end; whatever happens there is no traceback."""
-        process = await self.start(*words, **environment)
+        process = await self.start(*words, stdin=asyncio.subprocess.DEVNULL, **environment)
         stdout, stderr = await asyncio.wait_for(process.communicate(), timeout=60)
         result = Result(process.returncode or 0, stdout.decode(), stderr.decode())
         assert "Traceback" not in result.text, result.text

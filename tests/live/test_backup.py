@@ -13,19 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from bringing import Hand, furnish, positions
+from bringing import furnish, positions
 from cli import Natsmith
 from conftest import VERSIONS, Hands, Servers
 from waiting import eventually
 
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")
 NEWEST = VERSIONS[-1]
-
-
-async def names(hand: Hand) -> list[str]:
-    """Return the streams of an account, but natsmith's own."""
-    found = (await hand.api("STREAM.LIST")).get("streams") or []
-    return sorted(each["config"]["name"] for each in found if each["config"]["name"] != "KV_natsmith_state")
 
 
 @pytest.mark.parametrize("release", VERSIONS)

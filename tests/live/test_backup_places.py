@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bringing import Hand, Pair, pair, positions
+from bringing import Hand, Pair, names, pair, positions
 from cli import Natsmith
 from conftest import VERSIONS, Hands, Servers, binary
 from embedded import nats_server
 from natsmith.adapters.connections import Connection
-from test_backup import names
 from waiting import eventually
 
 NEWEST = VERSIONS[-1]

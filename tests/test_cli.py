@@ -78,7 +78,7 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         (("aply",), "natsmith has no verb 'aply': did you mean apply?"),
         (
             (),
-            "natsmith needs a verb: plan, apply, verify, status, export, history, reload, bring, registry, monitor, credentials or schema: see natsmith --help",
+            "natsmith needs a verb: plan, apply, verify, status, export, history, reload, bring, backup, restore, registry, monitor, credentials or schema: see natsmith --help",
         ),
         (
             ("registry",),

@@ -39,6 +39,7 @@ OTHERS: dict[str, Any] = {
     **{f"{whose}.podAnnotations": {"x": "y"} for whose in ("nats", "provisioner")},
     **{f"{whose}.nodeSelector": {"x": "y"} for whose in ("nats", "provisioner")},
     **{f"{whose}.tolerations": [{"operator": "Exists"}] for whose in ("nats", "provisioner")},
+    "provisioner.snapshots": "restore",
     "nats.jetstream.memory": "7Mi",
     "nats.jetstream.maxFileStore": "7Mi",
     "nats.jetstream.domain": "leaf",

@@ -68,7 +68,7 @@ def test_another_login_restarts_the_former_server(helm: Path) -> None:
 def test_nothing_of_it_is_there_otherwise(helm: Path) -> None:
     """No container, no port, no right."""
     release = rendered({"nats": {"replicas": 3}}, helm=helm)
-    for word in ("former", "RESTORE", "SNAPSHOT", "--bring", "suspend"):
+    for word in ("former", "RESTORE", "--bring", "suspend"):
         assert word not in release.text, word
 
 

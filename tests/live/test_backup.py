@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bringing import furnish, positions
+from bringing import furnish, names, positions
 from cli import Natsmith
 from conftest import VERSIONS, Hands, Servers
 from waiting import eventually
@@ -283,6 +283,26 @@ async def test_what_is_in_memory_is_told(servers: Servers, tmp_path: Path, hands
     assert 0 == (await natsmith("backup", "c", "--leave", "CACHE")).code
     assert 0 == (await Natsmith(tmp_path, here)("restore", "b")).code
     assert (["CACHE", "S"] if can else ["S"]) == await names(other)
+
+
+async def test_what_was_lost_alone_is_restored(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    here = servers.fresh(NEWEST)
+    one = await hands(here)
+    for name in ("S", "T", "U"):
+        await one.stream(name, subjects=[name])
+        await one.write(name, 3)
+    natsmith = Natsmith(tmp_path, here)
+    assert 0 == (await natsmith("backup", "b")).code
+    before = await one.messages("T")
+    await one.api("STREAM.DELETE.T")
+    await one.write("S", 1)
+    ran = await natsmith("restore", "b", "--only", "T")
+    assert (0, "1 stream restored, 0 restored before, 0 left.") == (ran.code, ran.last), ran.text
+    assert before == await one.messages("T")
+    assert 4 == (await one.api("STREAM.INFO.S"))["state"]["messages"]
+    ran = await natsmith("restore", "b", "--only", "V")
+    assert 2 == ran.code, ran.text
+    assert "--only names V, but the backup has S, T, U" in ran.stderr
 
 
 async def test_its_place_must_be_empty(servers: Servers, tmp_path: Path, hands: Hands) -> None:

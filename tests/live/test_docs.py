@@ -28,6 +28,14 @@ async def main():
     await client.close()
 asyncio.run(main())
 """,
+    "lose": """
+import asyncio, nats, os, sys
+async def main():
+    client = await nats.connect(os.environ["NATS_URL"])
+    await client.request(f"$JS.API.STREAM.DELETE.{sys.argv[1]}", b"", timeout=5)
+    await client.close()
+asyncio.run(main())
+""",
     "handmade": """
 import asyncio, nats, os, sys
 async def main():

@@ -197,7 +197,8 @@ def _twice(source: Source, target: JetStream, info: StreamInfo, here: StreamInfo
 
 
 def _leaving(source: Source, name: str) -> str:
-    return f"--leave {name}" + (", or nats.grow.leave in the chart" if source.verb == "bring" else "")
+    bringing = source.verb == "bring"
+    return f"--leave {name}, or {'nats.grow.leave in the chart' if bringing else '--only with the name of each that you want'}"
 
 
 def _copies_again(source: Source, target: JetStream, info: StreamInfo) -> str:

@@ -7,8 +7,9 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from natsmith.cli.connection_options import VISIBLE
 from natsmith.cli.help import EXAMPLES
-from natsmith.cli.options import VISIBLE, Parser, parsers
+from natsmith.cli.options import Parser, parsers
 from natsmith.errors import WrongValues
 
 _NO_SECRETS = {
@@ -146,6 +147,9 @@ def _meaning(error: argparse.ArgumentError, parser: argparse.ArgumentParser) -> 
     if isinstance(error.__context__, argparse.ArgumentTypeError):
         return f"{name} {error.__context__}"
     action = parser._option_string_actions.get(name)
+    needed = (error.message or "").partition("the following arguments are required: ")[2]
+    if needed:
+        return f"{parser.prog} needs {needed} after it"
     if action is None:
         return "the command line cannot be read"
     if action.nargs == 0:

@@ -63,12 +63,13 @@ EXAMPLES = {
     "backup": """\
   natsmith backup monday                                  every stream, with its consumers, into a new directory
   natsmith backup monday --account app --leave CACHE      of one account, all but one
-  kubectl exec deploy/dev-natsmith-toolbox -- natsmith backup - > monday.tar
+  natsmith backup - > monday.tar                          one tar, out of a pod: docs/backup.md
 """,
     "restore": """\
   natsmith restore monday                                 every stream that is not there; none is written over
   natsmith restore monday/app --account other             into an account of another name
-  kubectl exec -i deploy/dev-natsmith-toolbox -- natsmith restore - < monday.tar
+  natsmith restore monday --only KV_sessions              what was lost, and nothing else
+  natsmith restore - < monday.tar                         one tar, into a pod
 """,
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/

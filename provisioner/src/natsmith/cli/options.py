@@ -6,9 +6,8 @@ import argparse
 from typing import Any
 
 import natsmith
+from natsmith.cli.connection_options import connection_of
 from natsmith.cli.help import EPILOG, EXAMPLES
-
-VISIBLE = "since every user sees a command line"
 
 
 class Parser(argparse.ArgumentParser):
@@ -129,7 +128,7 @@ def _verb(
     verb.add_argument(
         "--log", type=_text_or_json, default="text", metavar="text|json", help="how events and errors on stderr look"
     )
-    _connection(verb)
+    connection_of(verb)
     return verb
 
 
@@ -183,6 +182,9 @@ def _backup(verbs: argparse._SubParsersAction[Parser]) -> None:
         verb = _verb(verbs, name, what)
         verb.add_argument("directory", metavar="DIR", help=where)
         _leave(verb, name.replace("backup", "back up"))
+    verb.add_argument(
+        "--only", action="append", default=[], metavar="STREAM", help="restore this one and no other (repeatable)"
+    )
 
 
 def _leave(verb: Parser, does: str = "bring") -> None:
@@ -230,28 +232,6 @@ def _values(verb: Parser, told: str = "needed, repeatable") -> None:
         dest="sets",
         help="one value, as Helm's --set (repeatable)",
     )
-
-
-def _connection(verb: Parser) -> None:
-    connection = verb.add_argument_group("connection, by default from the environment")
-    for flag, metavar, meaning in (
-        ("--server", "URL", "address, such as nats://127.0.0.1:4222"),
-        ("--user", "NAME", "user name"),
-        (
-            "--password-file",
-            "FILE",
-            f"file with the password; there is no flag for the password, {VISIBLE}",
-        ),
-        ("--creds", "FILE", "credentials file"),
-        ("--nkey", "FILE", "file with an nkey's seed"),
-        ("--tls-ca", "FILE", "certificates to trust"),
-        ("--tls-cert", "FILE", "our certificate"),
-        ("--tls-key", "FILE", "its key"),
-        ("--inbox-prefix", "PREFIX", "what the subjects of answers begin with"),
-        ("--context", "NAME", "context of the nats CLI"),
-        ("--connections", "FILE", "file that names the connection of each account (NATSMITH_CONNECTIONS)"),
-    ):
-        connection.add_argument(flag, default="", metavar=metavar, help=meaning)
 
 
 def _monitor(verbs: argparse._SubParsersAction[Parser]) -> None:

@@ -94,7 +94,7 @@ def test_a_password_on_the_command_line_is_told_where_it_belongs() -> None:
         ),
         (
             ("monitor", "--output=json"),
-            "--output is not an option of natsmith monitor, but of plan, apply, verify, status, export, history, reload, bring, "
+            "--output is not an option of natsmith monitor, but of plan, apply, verify, status, export, history, reload, bring, backup, restore, "
             "registry list, registry watch, registry clean, registry doctor: see natsmith monitor --help",
         ),
         (

@@ -36,7 +36,6 @@ async def test_every_command_of_the_page_works(release: MakeRelease, tmp_path: P
     (tmp_path / "values").symlink_to(ROOT / "values")
     dev.installed(["dev.yaml", str(small)])
     before = await dev.filled()
-    drill = Release(drill.helm, dev.namespace, "drill")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     found = commands(PAGE.read_text())
     for command in found:

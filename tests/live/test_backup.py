@@ -16,6 +16,10 @@ import pytest
 from bringing import furnish, names, positions
 from cli import Natsmith
 from conftest import VERSIONS, Hands, Servers
+from natsmith.actions import lease, state
+from natsmith.adapters.jetstream import connect
+from natsmith.log import Log
+from natsmith.model.outcome import Holder
 from waiting import eventually
 
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")
@@ -303,6 +307,52 @@ async def test_what_was_lost_alone_is_restored(servers: Servers, tmp_path: Path,
     ran = await natsmith("restore", "b", "--only", "V")
     assert 2 == ran.code, ran.text
     assert "--only names V, but the backup has S, T, U" in ran.stderr
+
+
+async def test_every_account_of_a_file_of_connections(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    """All of them into one backup; back each into its own, or one of them into an account of another name."""
+    places = [servers.fresh(NEWEST) for _ in range(3)]
+    users = [{"user": each.user, "password": each.password} for each in places]
+    natsmith = Natsmith(tmp_path, places[0])
+    for name, count in (("both.json", 2), ("all.json", 3)):
+        accounts = dict(zip([each.user for each in places[:count]], users, strict=False))
+        natsmith.write(name, json.dumps({"server": places[0].server, "accounts": accounts}))
+    for connection in places[:2]:
+        hand = await hands(connection)
+        await hand.stream("S", subjects=["s"])
+        await hand.write("s", 2, connection.user.encode())
+    ran = await natsmith("backup", "b", "--connections", "both.json", NATS_USER="", NATS_PASSWORD="")
+    assert 0 == ran.code, ran.text
+    assert f"backed up {places[1].user}/S" in ran.stdout
+    held = [await (await hands(each)).messages("S") for each in places[:2]]
+    for connection in places[:2]:
+        await (await hands(connection)).api("STREAM.DELETE.S")
+    ran = await natsmith("restore", "b")
+    assert 2 == ran.code, ran.text
+    assert f"the backup has the accounts {places[0].user}, {places[1].user}" in ran.stderr
+    ran = await natsmith("restore", "b", "--connections", "all.json", NATS_USER="", NATS_PASSWORD="")
+    assert 0 == ran.code, ran.text
+    assert held == [await (await hands(each)).messages("S") for each in places[:2]]
+    ran = await Natsmith(tmp_path, places[2])("restore", f"b/{places[1].user}")
+    assert 0 == ran.code, ran.text
+    assert held[1] == await (await hands(places[2])).messages("S")
+
+
+async def test_a_run_that_changes_the_account_is_waited_for(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    """What it moves is in two streams meanwhile."""
+    there = servers.fresh(NEWEST)
+    one = await hands(there)
+    await one.stream("S", subjects=["s"])
+    natsmith = Natsmith(tmp_path, there)
+    async with await connect(there, timeout=10, log=Log()) as server:
+        await state.ensure(server, 1)
+        mine = Holder(owner="ns/release", who="a Job", since="now")
+        async with lease.held(server, mine, log=Log(), timeout=5):
+            ran = await natsmith("backup", "b", "--timeout", "1")
+            assert 75 == ran.code, ran.text
+            assert "ns/release (a Job, since now) changes the account" in ran.stderr
+            process = await natsmith.start("backup", "b")
+    assert 0 == await asyncio.wait_for(process.wait(), 30)
 
 
 async def test_its_place_must_be_empty(servers: Servers, tmp_path: Path, hands: Hands) -> None:

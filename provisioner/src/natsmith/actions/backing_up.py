@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Collection
 
-from natsmith.actions import state
+from natsmith.actions import lease, state
 from natsmith.actions.carry_out import Progress
 from natsmith.adapters.backup_writer import Writer
 from natsmith.adapters.server import STREAM_NOT_FOUND, Refused
 from natsmith.adapters.sources import FromServer
 from natsmith.adapters.transfer import COMING
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded
+from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.log import Log
 from natsmith.model.bringing import Brought
 
@@ -23,9 +25,17 @@ MEANT = (ASKED, NOTES, GONE)
 
 
 async def back_up(
-    source: FromServer, writer: Writer, account: str, *, log: Log, leave: Collection[str], progress: Progress
+    source: FromServer,
+    writer: Writer,
+    account: str,
+    *,
+    log: Log,
+    leave: Collection[str],
+    progress: Progress,
+    timeout: float,
 ) -> list[Brought]:
     """Write every stream of an account, but those to *leave*, and tell what became of each."""
+    await _nobody_changes(source, timeout)
     streams = sorted(await source.streams(), key=lambda each: str(each.config["name"]))
     half = [each.config["name"] for each in streams if COMING in (each.config.get("metadata") or {})]
     half = [each for each in half if each not in leave]
@@ -68,6 +78,25 @@ async def back_up(
             )
         )
     return rows
+
+
+async def _nobody_changes(source: FromServer, timeout: float) -> None:
+    """Wait for a run that changes the account: what it moves is in two streams, which a backup would have of two moments."""
+    until = clock() + timeout
+    while True:
+        held = None
+        # Who may not read the lock backs up all the same.
+        with contextlib.suppress(DecisionNeeded, Refused):
+            held = await lease.holder(source.server)
+        if held is None:
+            return
+        if clock() > until:
+            raise NotReady(
+                f"{held.owner} ({held.who}, since {held.since}) changes the account, for longer than the {timeout:g} s that "
+                "--timeout allows: run it again when that has ended"
+            )
+        # Neither a purge nor an expiry is announced; the time above bounds the loop.
+        await asyncio.sleep(lease.POLL_SECONDS)
 
 
 def _left(source: FromServer, name: str, refused: Refused, config: dict[str, object]) -> str:

@@ -37,7 +37,9 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
                 name = account if account != sessions.UNNAMED else await server.user_account() or account
                 source = FromServer(server)
                 with screen.progress(f"account {name}", Report()) as bars:
-                    some = await back_up(source, writer, name, log=log, leave=args.leave, progress=bars)
+                    some = await back_up(
+                        source, writer, name, log=log, leave=args.leave, progress=bars, timeout=args.timeout
+                    )
                 rows.append((name, some))
         writer.finish()
     return _told(args, rows, "backed up", quiet=tarred)

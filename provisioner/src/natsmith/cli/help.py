@@ -67,9 +67,8 @@ EXAMPLES = {
 """,
     "restore": """\
   natsmith restore monday                                 every stream that is not there; none is written over
-  natsmith restore monday/app --account other             into an account of another name
   natsmith restore monday --only KV_sessions              what was lost, and nothing else
-  natsmith restore - < monday.tar                         one tar, into a pod
+  natsmith restore -                                      what backup - has written, from standard input
 """,
     "monitor": """\
   natsmith monitor -f values/dev.yaml                     a page at http://127.0.0.1:8280/

@@ -15,11 +15,11 @@ import pytest
 
 from bringing import furnish, names, positions
 from cli import Natsmith
-from conftest import VERSIONS, Hands, Servers
 from natsmith.actions import lease, state
 from natsmith.adapters.jetstream import connect
 from natsmith.log import Log
 from natsmith.model.outcome import Holder
+from versions import VERSIONS, Hands, Servers
 from waiting import eventually
 
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")

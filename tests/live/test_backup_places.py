@@ -13,9 +13,9 @@ import pytest
 
 from bringing import Hand, Pair, names, pair, positions
 from cli import Natsmith
-from conftest import VERSIONS, Hands, Servers, binary
 from embedded import nats_server
 from natsmith.adapters.connections import Connection
+from versions import VERSIONS, Hands, Servers, binary
 from waiting import eventually
 
 NEWEST = VERSIONS[-1]

@@ -184,6 +184,25 @@ async def test_a_run_that_was_killed_is_gone_on_with(
         assert await one.messages(name) == (await many.messages(name))[:300]
 
 
+async def test_two_at_once_do_not_spoil_each_other(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:
+    """Also where natsmith's notes, in which the lock is, are brought themselves, to three servers."""
+    there, here = await newest_pair.fresh()
+    one, many = await hands(there), await hands(here)
+    before, natsmith = Natsmith(tmp_path, there), Natsmith(tmp_path, here)
+    before.write("v.json", '{"buckets": {"k": {}}}')
+    assert 0 == (await before("apply", "-f", "v.json")).code
+    for name in ("A", "B", "C"):
+        await one.stream(name, subjects=[name], num_replicas=1)
+        await one.write(name, 200, os.urandom(100_000))
+    ran = await asyncio.gather(*(natsmith("bring", "--from", there.server, "--output", "json") for _ in range(3)))
+    assert [0, 0, 0] == [each.code for each in ran], "\n\n".join(each.text for each in ran)
+    rows = [row for each in ran for row in json.loads(each.stdout)["accounts"][0]["streams"]]
+    for name in ("A", "B", "C", "KV_k", "KV_natsmith_state"):
+        assert ["brought", "there", "there"] == sorted(row["fate"] for row in rows if row["stream"] == name), rows
+    for name in ("A", "B", "C"):
+        assert await one.messages(name) == await many.messages(name)
+
+
 async def test_somebody_who_still_writes_there_is_told_of(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:
     there, here = await newest_pair.fresh()
     one, many = await hands(there), await hands(here)

@@ -120,14 +120,16 @@ async def _notes(what: Bringing, coming: Iterable[StreamInfo], replicas: int) ->
         if here and COMING not in _metadata(here):
             return None
         try:
-            if here and clock() > until:
+            late = clock() > until
+            if here and late:
                 here = await forgotten(what.target, state.STREAM, what.source.mark(theirs))
             if here is None:
-                row = await _one(what, theirs, None)
+                row = await _one(what, theirs, None, alone=late)
                 await _writable(what.target)
                 return row
-        except (Refused, NatsmithError):
-            if clock() > until or not await what.target.stream(state.STREAM):
+        except DecisionNeeded as error:
+            # Another run may have been faster.
+            if late or not isinstance(error.__cause__, Refused):
                 raise
         # Nobody announces that another run has brought it; the time above bounds the loop.
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
@@ -218,7 +220,7 @@ def _replicas(what: Bringing, info: StreamInfo) -> int:
     return (what.replicas or {}).get(info.config["name"]) or info.config.get("num_replicas", 1)
 
 
-async def _one(what: Bringing, info: StreamInfo, lock: Lease | None) -> Brought:
+async def _one(what: Bringing, info: StreamInfo, lock: Lease | None, *, alone: bool = True) -> Brought:
     source, target, name = what.source, what.target, info.config["name"]
     began = clock()
     if lock:
@@ -226,7 +228,7 @@ async def _one(what: Bringing, info: StreamInfo, lock: Lease | None) -> Brought:
     what.log.info(source.verb, stream=name, messages=info.messages, bytes=info.bytes)
     try:
         came = await bring_stream(
-            source, target, info, lambda sent: what.progress.copied(name, sent, max(sent, info.bytes))
+            source, target, info, lambda sent: what.progress.copied(name, sent, max(sent, info.bytes)), alone=alone
         )
         compare(source, target, came)
         count = await consumers(source, target, name)

@@ -69,8 +69,10 @@ def arrived(info: StreamInfo, mark: str, replicas: int) -> Config:
     return info.config | {"num_replicas": replicas, "metadata": own_metadata(info.config) | {BROUGHT: mark}}
 
 
-async def bring_stream(source: Source, target: JetStream, info: StreamInfo, told: Callable[[int], None]) -> Transfer:
-    """Bring the stream of *info*; *told* hears how many bytes went.
+async def bring_stream(
+    source: Source, target: JetStream, info: StreamInfo, told: Callable[[int], None], *, alone: bool
+) -> Transfer:
+    """Bring the stream of *info*; *told* hears how many bytes went. Who is *alone* removes what an ended run has left.
 
     What fails halfway leaves something that is marked as ``COMING``: servers do not remove all of it themselves.
     """
@@ -82,7 +84,7 @@ async def bring_stream(source: Source, target: JetStream, info: StreamInfo, told
             if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > begun + PEERS_SECONDS:
                 raise
             if refused.code == NAME_TAKEN:
-                if await forgotten(target, info.config["name"], source.mark(info)):
+                if not alone or await forgotten(target, info.config["name"], source.mark(info)):
                     raise
                 if clock() > begun + STALLED_SECONDS:
                     # Assigned to a server that does not have it: a stream that somebody makes is there at once.

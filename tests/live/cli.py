@@ -59,7 +59,11 @@ class Natsmith:
         return (ROOT / "values" / name).read_text()
 
     async def start(
-        self, *words: str, stdin: int | BinaryIO = asyncio.subprocess.DEVNULL, **environment: str
+        self,
+        *words: str,
+        stdin: int | BinaryIO = asyncio.subprocess.DEVNULL,
+        stdout: int | BinaryIO = asyncio.subprocess.PIPE,
+        **environment: str,
     ) -> asyncio.subprocess.Process:
         """Start a run."""
         known = {
@@ -77,13 +81,15 @@ class Natsmith:
             cwd=self.home,
             env={key: value for key, value in given.items() if value},
             stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
         )
 
     async def __call__(self, *words: str, **environment: str) -> Result:
         """Run to the end; whatever happens there is no traceback."""
-        process = await self.start(*words, stdin=asyncio.subprocess.DEVNULL, **environment)
+        process = await self.start(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, **environment
+        )
         stdout, stderr = await asyncio.wait_for(process.communicate(), timeout=60)
         result = Result(process.returncode or 0, stdout.decode(), stderr.decode())
         assert "Traceback" not in result.text, result.text

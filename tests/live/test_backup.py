@@ -33,16 +33,16 @@ async def test_everything_comes_back_as_it_was(servers: Servers, tmp_path: Path,
     await furnish(one)
     stood = {name: await positions(there, name) for name in KINDS}
     ran = await Natsmith(tmp_path, there)("backup", "b", "--output", "json")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     told = json.loads(ran.stdout)
-    assert told["kind"] == "backup"
+    assert "backup" == told["kind"]
     assert dict.fromkeys(KINDS, "backed up") == {
         each["stream"]: each["fate"] for each in told["accounts"][0]["streams"]
     }
 
     natsmith = Natsmith(tmp_path, here)
     ran = await natsmith("restore", "b", "--output", "json")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     for name in KINDS:
         assert await one.messages(name) == await other.messages(name), name
         assert stood[name] == await positions(here, name), name
@@ -59,18 +59,18 @@ async def test_everything_comes_back_as_it_was(servers: Servers, tmp_path: Path,
 
     await eventually(copied, within=15)
     again = await natsmith("restore", "b")
-    assert again.code == 0, again.text
-    assert again.last == "0 streams restored, 9 restored before, 0 left."
-    assert (await other.api("STREAM.INFO.LOG"))["state"]["last_seq"] == 301
+    assert 0 == again.code, again.text
+    assert "0 streams restored, 9 restored before, 0 left." == again.last
+    assert 301 == (await other.api("STREAM.INFO.LOG"))["state"]["last_seq"]
 
 
 async def test_nobody_else_reads_it(servers: Servers, tmp_path: Path, hands: Hands) -> None:
     there = servers.fresh(NEWEST)
     await (await hands(there)).stream("S", subjects=["s"])
     ran = await Natsmith(tmp_path, there)("backup", "deep/b")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     found = sorted((tmp_path / "deep" / "b").rglob("*"))
-    assert sorted(each.name for each in found if each.is_file()) == ["backup.json", "natsmith.json", "stream.tar.s2"]
+    assert ["backup.json", "natsmith.json", "stream.tar.s2"] == sorted(each.name for each in found if each.is_file())
     assert {0o600} == {stat.S_IMODE(each.stat().st_mode) for each in found if each.is_file()}
     assert {0o700} == {stat.S_IMODE(each.stat().st_mode) for each in found if each.is_dir()}
 
@@ -98,12 +98,12 @@ async def test_what_is_written_meanwhile_does_not_spoil_it(servers: Servers, tmp
         going.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await going
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     ran = await Natsmith(tmp_path, here)("restore", "b")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     big = [each for each in await one.messages("S") if each["subject"] == "s.big"]
     assert big == [each for each in await other.messages("S") if each["subject"] == "s.big"]
-    assert len(await positions(here, "S")) == 1
+    assert 1 == len(await positions(here, "S"))
 
 
 async def test_what_is_there_is_never_written_over(servers: Servers, tmp_path: Path, hands: Hands) -> None:
@@ -114,23 +114,23 @@ async def test_what_is_there_is_never_written_over(servers: Servers, tmp_path: P
         await one.stream(name, subjects=[name])
         await one.write(name, 3)
     before, natsmith = Natsmith(tmp_path, there), Natsmith(tmp_path, here)
-    assert (await before("backup", "monday")).code == 0
+    assert 0 == (await before("backup", "monday")).code
     await one.write("S", 1)
-    assert (await before("backup", "tuesday")).code == 0
+    assert 0 == (await before("backup", "tuesday")).code
     await other.stream("T", subjects=["T"])
     await other.write("T", 2)
     ran = await natsmith("restore", "monday", "--leave", "T", "--leave", "U")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
 
     ran = await natsmith("restore", "tuesday")
-    assert ran.code == 3, ran.text
+    assert 3 == ran.code, ran.text
     assert "stream S is at tuesday/A" in ran.stderr
     assert "with 2 messages (1 to 2): neither is written over" in ran.stderr
-    assert await names(other) == ["S", "T"]
+    assert ["S", "T"] == await names(other)
     ran = await natsmith("restore", "tuesday", "--leave", "S", "--leave", "T")
-    assert ran.code == 0, ran.text
-    assert ran.last == "1 stream restored, 0 restored before, 2 left: S (as asked), T (as asked)."
-    assert [(await other.api(f"STREAM.INFO.{name}"))["state"]["messages"] for name in ("S", "T")] == [3, 2]
+    assert 0 == ran.code, ran.text
+    assert "1 stream restored, 0 restored before, 2 left: S (as asked), T (as asked)." == ran.last
+    assert [3, 2] == [(await other.api(f"STREAM.INFO.{name}"))["state"]["messages"] for name in ("S", "T")]
 
 
 async def test_a_damaged_one_is_refused_before_anything_is_sent(servers: Servers, tmp_path: Path, hands: Hands) -> None:
@@ -139,7 +139,7 @@ async def test_a_damaged_one_is_refused_before_anything_is_sent(servers: Servers
     for name in ("CUT", "FLIPPED", "GONE", "KEPT", "TOLD", "WAY"):
         await one.stream(name, subjects=[name])
         await one.write(name, 30)
-    assert (await Natsmith(tmp_path, there)("backup", "b")).code == 0
+    assert 0 == (await Natsmith(tmp_path, there)("backup", "b")).code
     [account] = [each for each in (tmp_path / "b").iterdir() if each.is_dir()]
     cut, flipped = account / "CUT" / "stream.tar.s2", account / "FLIPPED" / "stream.tar.s2"
     cut.write_bytes(cut.read_bytes()[:-1])
@@ -151,11 +151,14 @@ async def test_a_damaged_one_is_refused_before_anything_is_sent(servers: Servers
     told.write_text(told.read_text().replace('"TOLD"', '"OTHER"'))
     (account / "WAY" / "backup.json").unlink()
     ran = await Natsmith(tmp_path, here)("restore", "b")
-    assert ran.code == 3, ran.text
+    assert 3 == ran.code, ran.text
     for name in ("CUT", "FLIPPED", "GONE", "TOLD", "WAY"):
         assert f"{account.name}/{name}/" in ran.stderr, ran.text
-    assert ran.stderr.count("the backup is damaged") + ran.stderr.count("does not exist") == 5
-    assert await names(other) == []
+    assert 5 == ran.stderr.count("the backup is damaged") + ran.stderr.count("does not exist")
+    assert [] == await names(other)
+    ran = await Natsmith(tmp_path, here)("restore", "b", "--only", "KEPT")
+    assert 0 == ran.code, ran.text
+    assert ["KEPT"] == await names(other)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.15, 0.3])
@@ -178,11 +181,11 @@ async def test_one_that_was_killed_is_no_backup_and_is_begun_anew(
         return
     ran = await Natsmith(tmp_path, here)("restore", "b")
     assert ran.code in (2, 3), ran.text
-    assert await names(other) == []
+    assert [] == await names(other)
     ran = await natsmith("backup", "b")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     ran = await Natsmith(tmp_path, here)("restore", "b")
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     for name in ("A", "B", "C"):
         assert await one.messages(name) == await other.messages(name)
 
@@ -196,7 +199,7 @@ async def test_a_restore_that_was_killed_is_gone_on_with(
     for name in ("A", "B", "C"):
         await one.stream(name, subjects=[name])
         await one.write(name, 300, os.urandom(100_000))
-    assert (await Natsmith(tmp_path, there)("backup", "b")).code == 0
+    assert 0 == (await Natsmith(tmp_path, there)("backup", "b")).code
     natsmith = Natsmith(tmp_path, here)
     process = await natsmith.start("restore", "b")
     assert process.stderr
@@ -206,7 +209,7 @@ async def test_a_restore_that_was_killed_is_gone_on_with(
         process.kill()
     await process.wait()
     ran = await natsmith("restore", "b")  # waits for the lock of the dead one
-    assert ran.code == 0, ran.text
+    assert 0 == ran.code, ran.text
     for name in ("A", "B", "C"):
         assert await one.messages(name) == await other.messages(name)
 
@@ -219,19 +222,19 @@ async def test_two_at_once_do_not_spoil_each_other(servers: Servers, tmp_path: P
     before = Natsmith(tmp_path, there)
     before.write("v.json", '{"buckets": {"k": {}}}')
     # natsmith's own notes, in which the lock is, come along themselves.
-    assert (await before("apply", "-f", "v.json")).code == 0
+    assert 0 == (await before("apply", "-f", "v.json")).code
     for name in ("A", "B", "C", "D"):
         await one.stream(name, subjects=[name])
         await one.write(name, 200, os.urandom(100_000))
-    assert (await before("backup", "b")).code == 0
+    assert 0 == (await before("backup", "b")).code
     former = there.server.replace("://", f"://{there.user}:{there.password}@")
     words = ("restore", "b") if verb == "restore" else ("bring", "--from", former)
     natsmith = Natsmith(tmp_path, here)
     ran = await asyncio.gather(*(natsmith(*words, "--output", "json") for _ in range(3)))
-    assert [each.code for each in ran] == [0, 0, 0], "\n\n".join(each.text for each in ran)
+    assert [0, 0, 0] == [each.code for each in ran], "\n\n".join(each.text for each in ran)
     fates = [{row["stream"]: row["fate"] for row in json.loads(each.stdout)["accounts"][0]["streams"]} for each in ran]
     for name in ("A", "B", "C", "D"):
-        assert sorted(fate[name] for fate in fates)[1:] == ["there", "there"], fates
+        assert ["there", "there"] == sorted(fate[name] for fate in fates)[1:], fates
         assert await one.messages(name) == await other.messages(name)
 
 
@@ -247,6 +250,20 @@ async def test_one_tar_goes_out_and_comes_back(servers: Servers, tmp_path: Path,
     data, said = await asyncio.wait_for(process.communicate(), 60)
     assert 0 == process.returncode, said.decode()
     assert "9 streams backed up, 0 left." in said.decode()
+    assert [] == list(spool.iterdir())
+
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230
+        process = await before.start("backup", "-", stdout=full)
+        _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert 3 == process.returncode, said.decode()
+    assert "does not fit into standard output: No space left on device" in said.decode()
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "wb") as pipe:
+        process = await before.start("backup", "-", stdout=pipe)
+    os.close(reads)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert 1 == process.returncode, said.decode()
+    assert "standard output was closed before the backup was whole" in said.decode()
     assert [] == list(spool.iterdir())
 
     async def restored(given: bytes) -> tuple[int, str]:

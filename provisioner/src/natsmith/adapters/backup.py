@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +69,11 @@ class FromBackup:
     verb = "restore"
     done: Fate = "restored"
 
-    def __init__(self, where: str, kept: Mapping[str, Kept]) -> None:
+    def __init__(self, where: str, kept: Mapping[str, Kept], names: Collection[str]) -> None:
         self.where = where
         self.kept = kept
+        self.names = names
+        """What it holds, also what was not asked for."""
 
     async def streams(self) -> list[StreamInfo]:
         """Return every stream of the account."""
@@ -111,15 +113,16 @@ class FromBackup:
                 yield piece
 
 
-def read(place: Path) -> dict[str, FromBackup]:
+def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
     """Return the streams of each account in the backup at *place*, all of it there and as it was written, or raise why not.
 
+    With *only*, no others are looked at; a backup that was large is read in part.
     An account of it, a stream of it, and what the nats CLI has written, have no list, and no name of an account.
     """
     with _told(place):
         names = sorted(each.name for each in place.iterdir())
     if LIST in names:
-        return _whole(place)
+        return _whole(place, only)
     if PARTIAL in names:
         raise DecisionNeeded(
             f"{place} holds a backup that is not whole: {place / PARTIAL} is what a run has begun. "
@@ -131,10 +134,10 @@ def read(place: Path) -> dict[str, FromBackup]:
             f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
             "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
         )
-    return {"": _account(str(place), streams, {})}
+    return {"": _account(str(place), streams, {}, only)}
 
 
-def _whole(place: Path) -> dict[str, FromBackup]:
+def _whole(place: Path, only: Collection[str]) -> dict[str, FromBackup]:
     listed = _document(place / LIST)
     version = listed.get("version")
     if version != FORMAT:
@@ -149,7 +152,7 @@ def _whole(place: Path) -> dict[str, FromBackup]:
         raise DecisionNeeded(_damaged(place / LIST, "it does not name accounts and streams")) from None
     for account, path, digests in accounts:
         try:
-            found[account] = _account(str(path), [path / each for each in digests], digests)
+            found[account] = _account(str(path), [path / each for each in digests], digests, only)
         except (DecisionNeeded, WrongValues) as error:
             problems += error.problems
     if problems:
@@ -157,18 +160,23 @@ def _whole(place: Path) -> dict[str, FromBackup]:
     return found
 
 
-def _account(where: str, paths: list[Path], digests: Mapping[str, str]) -> FromBackup:
+def _account(where: str, paths: list[Path], digests: Mapping[str, str], only: Collection[str]) -> FromBackup:
     kept: dict[str, Kept] = {}
     problems: list[str] = []
+    names = set(digests)
     for path in paths:
+        if only and digests and path.name not in only:
+            continue
         try:
             one = _stream(path, digests.get(path.name, ""))
-            kept[one.name] = one
+            names.add(one.name)
+            if not only or one.name in only:
+                kept[one.name] = one
         except (DecisionNeeded, WrongValues) as error:
             problems += error.problems
     if problems:
         raise DecisionNeeded(*problems)
-    return FromBackup(where, kept)
+    return FromBackup(where, kept, names)
 
 
 def _stream(path: Path, digest: str) -> Kept:

@@ -31,6 +31,7 @@ def streamed(made: str) -> Iterator[Writer]:
         raise WrongValues("natsmith backup - writes a tar, which a terminal cannot show: add > monday.tar")
     shown = Path("standard output")
     with (
+        written(shown),
         tempfile.TemporaryDirectory(prefix="natsmith-backup-") as folder,
         os.fdopen(os.dup(1), "wb") as out,
         tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar,

@@ -21,7 +21,7 @@ from natsmith.adapters import answers
 from natsmith.adapters.backup import ABOUT, FORMAT, LIST, PARTIAL, STORE
 from natsmith.adapters.server import ConsumerInfo, StreamInfo
 from natsmith.adapters.sources import PIECE, FromServer
-from natsmith.errors import DecisionNeeded, WrongValues
+from natsmith.errors import DecisionNeeded, StoppedHalfway, WrongValues
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
@@ -208,6 +208,10 @@ def written(place: Path) -> Iterator[None]:
             raise DecisionNeeded(
                 f"the backup does not fit into {place}: {reason}. Nothing of it was kept: "
                 "make room, or name a directory where there is more, and run it again"
+            ) from error
+        if isinstance(error, BrokenPipeError):
+            raise StoppedHalfway(
+                f"{place} was closed before the backup was whole, so it is none: run it again"
             ) from error
         if isinstance(error, (NotADirectoryError, FileExistsError)):
             raise WrongValues(f"{place} is a file or lies in one, but a backup is a directory: name another") from error

@@ -54,7 +54,7 @@ async def restore(args: argparse.Namespace, log: Log) -> int:
 
 
 async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
-    pairs = _only(args, _pairs(args, read(place)))
+    pairs = _only(args, _pairs(args, read(place, args.only)))
     problems: list[str] = []
     for account, source in pairs.items():
         async with sessions.server(args, account, log) as target:
@@ -101,18 +101,12 @@ def _pairs(args: argparse.Namespace, found: dict[str, FromBackup]) -> dict[str, 
 
 
 def _only(args: argparse.Namespace, pairs: dict[str, FromBackup]) -> dict[str, FromBackup]:
-    """Return what is asked for of a backup: all of it, or the streams that are named."""
+    """Return the accounts that have what is asked for; raise WrongValues where none has."""
     missing = [name for name in args.only if not any(name in each.kept for each in pairs.values())]
     if missing:
-        have = ", ".join(sorted({name for each in pairs.values() for name in each.kept})) or "nothing"
+        have = ", ".join(sorted({name for each in pairs.values() for name in each.names})) or "nothing"
         raise WrongValues(f"--only names {', '.join(missing)}, but the backup has {have}: name one of these")
-    if not args.only:
-        return pairs
-    some = {
-        account: FromBackup(each.where, {name: kept for name, kept in each.kept.items() if name in args.only})
-        for account, each in pairs.items()
-    }
-    return {account: each for account, each in some.items() if each.kept}
+    return {account: each for account, each in pairs.items() if each.kept or not args.only}
 
 
 def _told(args: argparse.Namespace, rows: Rows, done: str, *, quiet: bool = False) -> int:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from e2e.cluster import Manifest
+from e2e.page import blocks, typed
 from e2e.release import MakeRelease, Release
 from soak.place import VALUES, using
 
@@ -54,8 +55,8 @@ def test_servers_are_changed_under_clients(release: MakeRelease, tmp_path: Path)
     assert 0 == up["settled"], "the last one was current when Kubernetes called it ready"
 
 
-def test_three_become_five_and_never_less(release: MakeRelease, tmp_path: Path) -> None:
-    """No server restarts for it, everything stays, and streams can have five replicas then; the way back is refused."""
+def test_three_become_five_and_three_again(release: MakeRelease, tmp_path: Path) -> None:
+    """No server restarts for it, everything stays, and streams can have five replicas then; the way back is the page's alone."""
     dev, values = three(release, tmp_path)
     before = identities(dev)
 
@@ -64,13 +65,22 @@ def test_three_become_five_and_never_less(release: MakeRelease, tmp_path: Path) 
         grown = clients.ask("end")
         dev.installed(values, sets=["nats.replicas=5", "buckets.soak.replicas=5"])
         spread = clients.ask("end")
-    shrunk = dev.upgrade(values)
+        shrunk = dev.upgrade(values)
+        five = dev.exported()["buckets"]["soak"]["replicas"], len(identities(dev))
+        with dev.namespace.forwarded(f"pod/{dev.fullname}-0", 4222) as port:
+            who = {"NATS_USER": "sys", "NATS_PASSWORD": dev.password("_SYS.sys")}
+            [block] = blocks("From five servers to three")
+            walked = typed(dev, block, f"-f {values}", tmp_path, {"NATS_URL": f"nats://127.0.0.1:{port}", **who})
+        assert 0 == walked.code, walked.text
+        dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=180s")
+        three_again = clients.ask("end")
 
     held(grown)
     held(spread)
-    assert before < identities(dev)
-    assert 5 == len(identities(dev))
-    assert 5 == dev.exported()["buckets"]["soak"]["replicas"]
+    held(three_again)
+    assert (5, 5) == five
+    assert (3, 3) == (dev.exported()["buckets"]["soak"]["replicas"], len(identities(dev)))
+    assert 3 == len(dev.namespace.all("pvc"))
     assert 0 != shrunk.code
     assert "nats.replicas is 3, but this release has 5 servers" in shrunk.text
 

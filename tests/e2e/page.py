@@ -28,25 +28,27 @@ asyncio.run(main())
 
 
 def blocks(title: str, page: str = "upgrade.md") -> list[str]:
-    """Return the shell blocks of a page's section, whatever its level."""
+    """Return the shell blocks of a page's section, without those of the sections in it."""
     text = (ROOT / "docs" / page).read_text()
-    level, section = re.split(rf"^(#+) {re.escape(title)}\n", text, maxsplit=1, flags=re.MULTILINE)[1:]
-    section = re.split(rf"^#{{1,{len(level)}}} ", section, maxsplit=1, flags=re.MULTILINE)[0]
+    section = re.split(rf"^#+ {re.escape(title)}\n", text, maxsplit=1, flags=re.MULTILINE)[1]
+    section = re.split(r"^##+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
     return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
-def typed(dev: Release, block: str, values: str, folder: Path, environment: dict[str, str] | None = None) -> Ran:
-    """Run a block that is about the release `dev` with `my.yaml`, until its first command that fails."""
+def typed(dev: Release, block: str, folder: Path, environment: dict[str, str] | None = None) -> Ran:
+    """Run a block that is about the release `dev` in a folder, until its first command that fails; files that it names are there."""
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
+    if not (folder / "charts").exists():
+        (folder / "charts").symlink_to(ROOT / "charts")
     for name, words in (
         ("helm", f'case "$1" in upgrade) set -- "$@" {shlex.join(images())};; esac; exec {shlex.quote(dev.helm)} "$@"'),
         ("nats", f'exec {shlex.quote(sys.executable)} -c {shlex.quote(STAND_IN)} "$@"'),
     ):
         (programs / name).write_text(f"#!/bin/sh\n{words}\n")
         (programs / name).chmod(0o755)
-    block = re.sub(r"(?<![\w-])(-f )?my\.yaml", values, block).replace("messaging", dev.namespace.name)
+    block = block.replace("messaging", dev.namespace.name)
     block = block.replace("dev-natsmith", dev.fullname).replace(" dev ", f" {dev.name} ")
     block = block.replace("nats:2.15.1-alpine", os.environ["NATS_IMAGE"])
-    given = {"PATH": f"{programs}:{os.environ['PATH']}", **(environment or {})}
-    return run(["env", "-C", str(ROOT), "bash", "-ec", block], seconds=420, environment=given)
+    given = {"PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}", **(environment or {})}
+    return run(["env", "-C", str(folder), "bash", "-ec", block], seconds=420, environment=given)

@@ -14,6 +14,7 @@ import pytest
 from e2e.certificates import trusted
 from e2e.cluster import Manifest
 from e2e.conftest import HELMS
+from e2e.page import blocks, typed
 from e2e.release import USERS, MakeRelease, Release
 from e2e.test_grow import GROW, values
 
@@ -143,3 +144,12 @@ async def test_growth_goes_on_where_it_was_killed(release: MakeRelease, tmp_path
             numbers, left = [*numbers, int(each.data)], each.metadata.num_pending
     assert 100 < written
     assert not set(range(written)) - set(numbers), "acknowledged, and not there"
+
+    # The way back by hand: what the one server had, and nothing of what the three got.
+    [block] = blocks("When growing failed for good")
+    back = typed(dev, block, tmp_path)
+    assert 0 == back.code, back.text
+    assert stored == await large(dev)
+    held = await dev.held()
+    assert {key: before[key] for key in USERS} == {key: held[key] for key in USERS}
+    assert [f"data-{dev.fullname}-0"] == [each["metadata"]["name"] for each in dev.namespace.all("pvc")]

@@ -16,7 +16,7 @@ MOST = 5.0
 
 def three(release: MakeRelease, folder: Path) -> tuple[Release, str]:
     """Install three servers with the objects of a soak."""
-    values = folder / "three.json"
+    values = folder / "my.yaml"
     values.write_text(json.dumps(VALUES))
     made = release("three")
     made.installed(str(values))
@@ -66,11 +66,11 @@ def test_three_become_five_and_three_again(release: MakeRelease, tmp_path: Path)
         dev.installed(values, sets=["nats.replicas=5", "buckets.soak.replicas=5"])
         spread = clients.ask("end")
         shrunk = dev.upgrade(values)
-        five = dev.exported()["buckets"]["soak"]["replicas"], len(identities(dev))
+        five = dev.exported()["buckets"]["soak"]["replicas"], identities(dev)
         with dev.namespace.forwarded(f"pod/{dev.fullname}-0", 4222) as port:
             who = {"NATS_USER": "sys", "NATS_PASSWORD": dev.password("_SYS.sys")}
             [block] = blocks("From five servers to three")
-            walked = typed(dev, block, f"-f {values}", tmp_path, {"NATS_URL": f"nats://127.0.0.1:{port}", **who})
+            walked = typed(dev, block, tmp_path, {"NATS_URL": f"nats://127.0.0.1:{port}", **who})
         assert 0 == walked.code, walked.text
         dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=180s")
         three_again = clients.ask("end")
@@ -78,7 +78,8 @@ def test_three_become_five_and_three_again(release: MakeRelease, tmp_path: Path)
     held(grown)
     held(spread)
     held(three_again)
-    assert (5, 5) == five
+    assert (5, 5) == (five[0], len(five[1]))
+    assert before < five[1], "the three did not restart"
     assert (3, 3) == (dev.exported()["buckets"]["soak"]["replicas"], len(identities(dev)))
     assert 3 == len(dev.namespace.all("pvc"))
     assert 0 != shrunk.code

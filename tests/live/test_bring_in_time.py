@@ -69,6 +69,7 @@ async def test_what_does_not_come_in_time_is_told(
         assert 3 == ran.code, ran.text
         assert "stream B was the one that did not:" in ran.stderr
         assert "Raise provisioner.deadlineSeconds, and helm's --timeout above it" in ran.stderr
+        assert "natsmith bring --from-connections former.json" in ran.stderr
         assert ["A"] == [each["config"]["name"] for each in (await other.api("STREAM.LIST"))["streams"]]
 
         ran = await natsmith(*words, "--within", "60")

@@ -82,13 +82,14 @@ class Pace(Progress):
             self.stream, self.began = stream, clock()
         self.sent, self.of = done, of
 
-    def told(self, seconds: float) -> str:
-        """Return a sentence of what could not come in so many seconds, and the cure."""
+    def told(self, seconds: float, file: str) -> str:
+        """Return a sentence of what could not come in so many seconds, and the cures."""
         where = f"stream {self.stream} was the one that did not: {self.sent} of at most {self.of} bytes came in {clock() - self.began:.0f} s"
         return (
             f"not all streams came within {seconds:.0f} s, which is what the run had left{f'; {where}' if self.stream else ''}. "
             "A stream comes whole, or next time anew; those before it are there, and stay. "
-            "Raise provisioner.deadlineSeconds, and helm's --timeout above it; then upgrade again"
+            "Raise provisioner.deadlineSeconds, and helm's --timeout above it; or bring it where nothing ends it, in the toolbox: "
+            f"natsmith bring --from-connections {file}. Then upgrade again"
         )
 
 
@@ -109,7 +110,7 @@ async def _in_time(
     except TimeoutError:
         if not limit.expired():
             raise
-        raise DecisionNeeded(f"account {account}: {pace.told(seconds or 0)}") from None
+        raise DecisionNeeded(f"account {account}: {pace.told(seconds or 0, args.bring)}") from None
 
 
 async def _former(args: argparse.Namespace, account: str, log: Log) -> JetStream:

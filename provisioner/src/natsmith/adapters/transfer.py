@@ -45,6 +45,9 @@ STALLED_SECONDS = 6.0
 
 GONE, FAILED = "408", "500"
 
+GAVE_UP = "closed pipe"
+"""In the refusal of a piece: the server's disk took nothing of the one before for 5 s, which another run may not meet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
@@ -172,6 +175,10 @@ async def _send(target: JetStream, name: str, into: str, piece: bytes, seconds: 
     data, _ = await target.link.exchange(into, piece, within=seconds)
     answer: dict[str, Any] = json.loads(data) if data.startswith(b"{") else {}
     refused = answers.refusal(f"STREAM.RESTORE.{name}", answer)
+    if refused and GAVE_UP in refused.text:
+        raise NotReady(
+            f"{target.link.where} gave up storing {name}, since its disk took nothing for 5 s: run the same command again"
+        )
     if refused:
         raise refused
     if data and not answer:

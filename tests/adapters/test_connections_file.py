@@ -28,7 +28,7 @@ server: nats://demo:4222
 tlsCA: tls/ca.crt
 accounts:
   APP: {user: provisioner, passwordFile: app-password, inboxPrefix: _INBOX_provisioner}
-  BILLING: {server: tls://other:4222, nkey: /etc/seed, tlsCA: null}
+  BILLING: {server: tls://other:4222, nkey: /etc/seed, tlsCA: null, tlsName: nats.infra}
   OLD: {creds: old.creds, tlsCert: c.pem, tlsKey: k.pem}
 """)
     ca = f"{tmp_path}/tls/ca.crt"
@@ -40,7 +40,7 @@ accounts:
             tls_ca=ca,
             inbox_prefix="_INBOX_provisioner",
         ),
-        "BILLING": Connection(server="tls://other:4222", nkey="/etc/seed", tls_ca=ca),
+        "BILLING": Connection(server="tls://other:4222", nkey="/etc/seed", tls_ca=ca, tls_name="nats.infra"),
         "OLD": Connection(
             server="nats://demo:4222",
             creds=f"{tmp_path}/old.creds",
@@ -83,7 +83,7 @@ accounts:
         "accounts.B has a user, but no password or passwordFile: add it",
         "accounts.C has no server: write server: nats://host:4222 there, or at the top for all accounts, or give --server",
         "accounts.D says several ways to log in (creds, nkey), but one is needed: remove the others",
-        "accounts.E must be a map of server, user, password, passwordFile, token, creds, nkey, tlsCA, tlsCert, tlsKey, inboxPrefix",
+        "accounts.E must be a map of server, user, password, passwordFile, token, creds, nkey, tlsCA, tlsCert, tlsKey, tlsName, inboxPrefix",
         "accounts.F.password and passwordFile are both there: remove one",
         f"accounts.F.passwordFile: {tmp_path}/b does not exist: check its name and the directory you are in",
         f"accounts.G.passwordFile: {tmp_path}/no-such-file does not exist: check its name and the directory you are in",

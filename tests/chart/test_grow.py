@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chart import Rendered
 from releases import EVERY_HELM, EVERYTHING, Values, laid, refused, rendered
@@ -97,6 +98,9 @@ def test_it_goes_with_everything(helm: Path) -> None:
     assert "/etc/nats-tls/tls.crt" in config["former.conf"]
     [former] = [each for each in statefulset(release)["containers"] if each["name"] == "former"]
     assert "tls" in [each["name"] for each in former["volumeMounts"]]
+    files = next(each for each in release.all("ConfigMap") if "former.yaml" in each["data"])["data"]
+    named = [yaml.safe_load(files[each]).get("tlsName") for each in ("former.yaml", "connections.yaml")]
+    assert [f"{release.one('StatefulSet')['metadata']['name']}.messaging.svc", None] == named
 
 
 @EVERY_HELM

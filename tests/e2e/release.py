@@ -41,6 +41,8 @@ class Release:
     helm: str
     namespace: Namespace
     name: str = "dev"
+    trusts: ssl.SSLContext | None = None
+    """What clients trust, where the servers speak TLS."""
 
     @property
     def fullname(self) -> str:
@@ -154,6 +156,7 @@ class Release:
         self, user: str = "app", account: str = "app", *, secret: str = "", tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[Client]:
         """Connect as an application does, through the Service; its password is in *secret*, or in the chart's."""
+        tls = tls or self.trusts
         with self.namespace.forwarded(f"svc/{self.fullname}", 4222) as port:
             client = await nats.connect(
                 f"{'tls' if tls else 'nats'}://127.0.0.1:{port}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from e2e.page import blocks, typed
 from e2e.release import USERS, MakeRelease, Release
 
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}}
@@ -71,6 +72,10 @@ async def test_one_server_becomes_three(release: MakeRelease, tmp_path: Path) ->
     assert "0 changes applied" in ended.text or "unchanged" in ended.text
     containers = [one["name"] for pod in dev.pods("nats") for one in pod["spec"]["containers"]]
     assert ["nats"] * 3 == containers
+    [_, remove] = blocks("From one server to three")
+    removed = typed(dev, remove, tmp_path)
+    assert 0 == removed.code, removed.text
+    assert "former" not in dev.namespace.kubectl("exec", f"{dev.fullname}-0", "-c", "nats", "--", "ls", "/data").text
     dev.namespace.kubectl("delete", "pod", f"{dev.fullname}-0", "--wait=true")
     dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=120s")
     assert before == await dev.held()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import ssl
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.certificates import trusted
 from e2e.cluster import Manifest, run
 from e2e.release import ROOT, MakeRelease, Release
 
@@ -33,47 +33,16 @@ def overlay(tmp_path: Path) -> Callable[[Manifest], str]:
     return write
 
 
-def certificate(folder: Path, full: str, namespace: str) -> dict[str, bytes]:
-    """Make an authority and a certificate of its for all names that servers are called by; return the files."""
-    names = [
-        each
-        for host in (full, f"*.{full}-headless")
-        for each in (host, f"{host}.{namespace}", f"{host}.{namespace}.svc")
-    ]
-    (folder / "names").write_text(
-        f"subjectAltName={','.join(f'DNS:{name}' for name in (*names, 'localhost'))}\n"
-        "extendedKeyUsage=serverAuth,clientAuth\n"
-    )
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"]
-    for words in (
-        ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=tests"],
-        ["req", *key, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=nats"],
-        ["x509", "-req", "-in", "tls.csr", *signed, "-days", "2", "-extfile", "names", "-out", "tls.crt"],
-    ):
-        made = run(["env", "-C", str(folder), "openssl", *words])
-        assert made.code == 0, made.err
-    return {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key", "ca.crt")}
-
-
 def prepared(production: Release, folder: Path) -> ssl.SSLContext:
     """Make the two Secrets that values/production.yaml asks for; return what a client trusts."""
-    files = certificate(folder, production.fullname, production.namespace.name)
-    production.namespace.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "prod-tls"},
-            "data": {name: base64.b64encode(content).decode() for name, content in files.items()},
-        }
-    )
+    context = trusted(production, folder, "prod-tls")
     natsmith = str(Path(sys.executable).parent / "natsmith")
     words = ["credentials", "-f", str(ROOT / "values" / "production.yaml"), "--name", "prod-users"]
     words += ["--release", production.name, "--namespace", production.namespace.name]
     made = run([natsmith, *words])
     assert made.code == 0, made.err
     production.namespace.kubectl("apply", "-f", "-", stdin=made.out)
-    return ssl.create_default_context(cadata=files["ca.crt"].decode())
+    return context
 
 
 async def test_an_overlay_changes_one_field(release: MakeRelease, overlay: Callable[[Manifest], str]) -> None:
@@ -117,7 +86,7 @@ async def test_production_is_three_servers_with_tls(
 ) -> None:
     """Every object of development, on three servers that form a cluster, with what the overlay changes; `helm test` is green."""
     production = release("prod")
-    trusted = prepared(production, tmp_path)
+    context = prepared(production, tmp_path)
 
     small = overlay(SMALL)
     ran = production.installed(["production.yaml", small])
@@ -125,7 +94,7 @@ async def test_production_is_three_servers_with_tls(
     assert "create bucket sessions: ttlSeconds 600, replicas 3" in ran.text
     assert f"tls://{production.fullname}.{production.namespace.name}.svc:4222" in ran.out
     production.namespace.kubectl("rollout", "status", f"statefulset/{production.fullname}", "--timeout=60s")
-    async with production.client(secret="prod-users", tls=trusted) as client:
+    async with production.client(secret="prod-users", tls=context) as client:
         stream = client.jetstream()
         for name in ("KV_sessions", "KV_service_registry", "MESSAGES", "MESSAGES_workers_dead", "OBJ_files"):
             info = await stream.stream_info(name)

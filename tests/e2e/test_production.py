@@ -8,9 +8,10 @@ import re
 import sys
 from pathlib import Path
 
+from e2e.certificates import certificate
 from e2e.cluster import run
 from e2e.release import ROOT, MakeRelease, Release, images
-from e2e.test_overlays import SMALL, certificate
+from e2e.test_overlays import SMALL
 
 PAGE = ROOT / "docs" / "production.md"
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from e2e.cluster import Manifest
+from e2e.page import blocks, typed
 from e2e.release import MakeRelease, Release
 from soak.place import VALUES, using
 
@@ -15,7 +16,7 @@ MOST = 5.0
 
 def three(release: MakeRelease, folder: Path) -> tuple[Release, str]:
     """Install three servers with the objects of a soak."""
-    values = folder / "three.json"
+    values = folder / "my.yaml"
     values.write_text(json.dumps(VALUES))
     made = release("three")
     made.installed(str(values))
@@ -54,8 +55,8 @@ def test_servers_are_changed_under_clients(release: MakeRelease, tmp_path: Path)
     assert 0 == up["settled"], "the last one was current when Kubernetes called it ready"
 
 
-def test_three_become_five_and_never_less(release: MakeRelease, tmp_path: Path) -> None:
-    """No server restarts for it, everything stays, and streams can have five replicas then; the way back is refused."""
+def test_three_become_five_and_three_again(release: MakeRelease, tmp_path: Path) -> None:
+    """No server restarts for it, everything stays, and streams can have five replicas then; the way back is the page's alone."""
     dev, values = three(release, tmp_path)
     before = identities(dev)
 
@@ -64,13 +65,23 @@ def test_three_become_five_and_never_less(release: MakeRelease, tmp_path: Path) 
         grown = clients.ask("end")
         dev.installed(values, sets=["nats.replicas=5", "buckets.soak.replicas=5"])
         spread = clients.ask("end")
-    shrunk = dev.upgrade(values)
+        shrunk = dev.upgrade(values)
+        five = dev.exported()["buckets"]["soak"]["replicas"], identities(dev)
+        with dev.namespace.forwarded(f"pod/{dev.fullname}-0", 4222) as port:
+            who = {"NATS_USER": "sys", "NATS_PASSWORD": dev.password("_SYS.sys")}
+            [block] = blocks("From five servers to three")
+            walked = typed(dev, block, tmp_path, {"NATS_URL": f"nats://127.0.0.1:{port}", **who})
+        assert 0 == walked.code, walked.text
+        dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=180s")
+        three_again = clients.ask("end")
 
     held(grown)
     held(spread)
-    assert before < identities(dev)
-    assert 5 == len(identities(dev))
-    assert 5 == dev.exported()["buckets"]["soak"]["replicas"]
+    held(three_again)
+    assert (5, 5) == (five[0], len(five[1]))
+    assert before < five[1], "the three did not restart"
+    assert (3, 3) == (dev.exported()["buckets"]["soak"]["replicas"], len(identities(dev)))
+    assert 3 == len(dev.namespace.all("pvc"))
     assert 0 != shrunk.code
     assert "nats.replicas is 3, but this release has 5 servers" in shrunk.text
 

@@ -7,7 +7,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,16 +88,16 @@ class Installed:
         found: dict[str, list[str]] = json.loads(told)
         return found
 
-    def mounted(self, rendered: Rendered, *others: Manifest) -> None:
+    def mounted(self, rendered: Rendered, *others: Manifest, only: Collection[int] = ()) -> None:
         """Give the servers the files of another rendering, as the kubelet does after an upgrade; nothing restarts.
 
-        *others* take the place of Secrets of the same name.
+        *others* take the place of Secrets of the same name; *only* some servers may have them for the time being.
         """
         names = {each["metadata"]["name"] for each in others}
         self.rendered = rendered
         self.others = (*(each for each in self.others if each["metadata"]["name"] not in names), *others)
         for number, server in enumerate(self.servers):
-            if server.process and server.process.poll() is not None:
+            if (only and number not in only) or (server.process and server.process.poll() is not None):
                 continue
             chart.mount(rendered, server.home, self.others)
             if len(self.servers) > 1:

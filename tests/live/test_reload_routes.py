@@ -49,6 +49,36 @@ async def test_routes_get_another_password_under_a_writer(
     await client.close()
 
 
+@pytest.mark.parametrize("first", [0, 2])
+async def test_files_that_come_to_one_server_sooner_part_it_until_the_others_have_them(
+    install: Install, tmp_path: Path, newest: str, eventually: Eventually, first: int
+) -> None:
+    """The Job is asked to go on with whoever it reaches, and does not take the one it sees for all."""
+    given = values(3)
+    running = installed(install, tmp_path, given, version=newest)
+    await formed(running, eventually)
+    assert 0 == (await running.job()).code
+    after = values(3, may="y")
+    files = rendered(tmp_path, after), secret(after, routes="another")
+
+    running.mounted(*files, only={first})
+    job = asyncio.create_task(running.job())
+
+    async def loaded() -> bool:
+        return reloads(running)[first] > 0
+
+    await eventually(loaded, within=20)
+    # Time itself is what is waited for: the Job has to look more than once at a cluster that is parted.
+    await asyncio.sleep(10)
+    assert not job.done()
+    running.mounted(*files)
+
+    result = await job
+    assert 0 == result.code, result.text
+    assert all(count > 0 for count in reloads(running))
+    await formed(running, eventually)
+
+
 async def writes(bucket: KeyValue, ending: asyncio.Event, written: set[str]) -> None:
     """Write one entry after the other, each until it is acknowledged."""
     while not ending.is_set():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from soak.place import Place
+from soak.place import Place, routes
 
 CALM, CUT = 10.0, 20.0
 """Seconds in which nothing happens, and that two servers do not reach each other, or one has a full disk."""
@@ -58,12 +57,9 @@ def _renewal(place: Place, images: Images) -> None:
     place.upgrade(image=images.after)
 
 
-def _routes(place: Place, images: Images) -> None:
+def _password_of_routes(place: Place, images: Images) -> None:
     password = secrets.token_hex(16)
-    space, secret = place.release.namespace, f"secret/{place.release.fullname}-credentials"
-    patch = json.dumps({"stringData": {"routes.password": password}})
-    space.kubectl("patch", secret, "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
-    place.upgrade(image=images.after)
+    place.release.namespace.apply(routes(password, place.release.fullname))
     place.loaded("/etc/nats/routes.conf", password)
 
 
@@ -139,7 +135,7 @@ OPERATIONS = {
     "version": Operation(what="another version of the server", run=_version, planned=True),
     "users": Operation(what="another user", run=_users, planned=True, alike=True),
     "renewal": Operation(what="all passwords renewed: the overlap begins", run=_renewal, planned=True, alike=True),
-    "routes": Operation(what="another password for the routes", run=_routes, planned=False, alike=True),
+    "routes": Operation(what="another password for the routes", run=_password_of_routes, planned=False, alike=True),
     "config": Operation(what="another configuration", run=_configuration, planned=True),
     "restart": Operation(what="rolling restart", run=_restart, planned=True),
     "empty": Operation(what="the same, the first with an empty volume", run=_empty, planned=False),

@@ -17,11 +17,13 @@ from typing import IO, Any
 
 from e2e.cluster import Manifest, Namespace, namespace, run
 from e2e.release import Release
+from natsmith.views.secret import routes_file
 
 HERE = Path(__file__).parent
 KUBELET = 180.0
 """Seconds that the kubelet may take to bring a changed Secret to the pods."""
 
+ROUTES = "routes"
 VALUES = {
     "accounts": {"app": {"users": {"app": {}}}},
     "toolbox": {"enabled": True},
@@ -140,6 +142,16 @@ def named(image: str) -> list[str]:
     return ["--set-string", f"nats.image.repository={repository},nats.image.tag={tag}"]
 
 
+def routes(password: str, fullname: str) -> Manifest:
+    """Return the Secret with what three servers say to each other."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": ROUTES},
+        "stringData": routes_file(fullname, 3, password),
+    }
+
+
 @contextmanager
 def using(release: Release, size: int) -> Iterator[Clients]:
     """Begin to use a release that has the objects of VALUES, from a pod, for a block."""
@@ -170,9 +182,11 @@ def placed(chart: Path, folder: Path, *, image: str, size: int, fill: int, sets:
     values.write_text(json.dumps(VALUES))
     with namespace() as space, privileged() as hands:
         release = Release(helm, space, "soak")
+        release.namespace.apply(routes(secrets.token_hex(16), release.fullname))
+        sets = [f"nats.cluster.existingSecret={ROUTES}", *sets]
         release.installed(str(values), chart=chart, sets=sets, more=named(image))
         with using(release, size) as clients:
-            place = Place(release, chart, str(values), clients, hands, list(sets), fill)
+            place = Place(release, chart, str(values), clients, hands, sets, fill)
             place.rolled_out()
             yield place
 

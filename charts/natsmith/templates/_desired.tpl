@@ -26,6 +26,8 @@
 {{- $tls := include "natsmith.tlsSecret" $root -}}
 {{- $connections := dict "server" (printf "%s://%s" (include "natsmith.scheme" $root) (.server | default (printf "%s:4222" (include "natsmith.server" $root)))) -}}
 {{- if $tls }}{{ $_ := set $connections "tlsCA" "tls/ca.crt" }}{{ end -}}
+{{- /* Certificates have the Service's name, and not always a pod's. */ -}}
+{{- if and $tls .server }}{{ $_ := set $connections "tlsName" (include "natsmith.server" $root) }}{{ end -}}
 {{- if and $tls $root.Values.nats.tls.verifyClients -}}
 {{- $_ := set $connections "tlsCert" "tls/tls.crt" -}}
 {{- $_ := set $connections "tlsKey" "tls/tls.key" -}}

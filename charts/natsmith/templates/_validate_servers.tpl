@@ -45,7 +45,7 @@ nats.replicas is {{ $nats.replicas }}, but this release has one server, and a cl
 {{- else if and $claim (eq (int $nats.replicas) 1) $several }}
 nats.replicas is 1, but this release has a cluster, and one server does not read what a cluster stored. Keep nats.replicas; or install one server as another release, and bring the data there with natsmith bring: "From three servers to one" in docs/upgrade.md. {{ $elsewhere }}
 {{- else if and $claim (lt (int $nats.replicas) $count) }}
-nats.replicas is {{ $nats.replicas }}, but this release has {{ $count }} servers: those that go take with them what only they have, and the others go on counting them. Keep nats.replicas: {{ $count }}; or install another release. {{ $elsewhere }}
+nats.replicas is {{ $nats.replicas }}, but this release has {{ $count }} servers: those that go take with them what only they have, and the others go on counting them. Keep nats.replicas: {{ $count }}; or let them go one after the other: "From five servers to three" in docs/upgrade.md. {{ $elsewhere }}
 {{- end }}
 {{- if ne $nats.jetstream.storage.persistent (not (empty $claim)) }}
 nats.jetstream.storage.persistent is {{ $nats.jetstream.storage.persistent }}, but this release was installed with {{ not (empty $claim) }}, and Kubernetes does not let that change. Set it to {{ not (empty $claim) }}; or install another release

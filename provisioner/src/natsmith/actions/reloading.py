@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from natsmith.clock import clock
@@ -29,6 +29,9 @@ class Servers(Protocol):
 
     async def reload(self, servers: Sequence[Seen]) -> list[Seen]:
         """Have them load their files, all at one time; return what those are then that answered."""
+
+    async def elsewhere(self) -> None:
+        """Ask another server from now on, where there are several."""
 
 
 async def reload_all(system: Servers, *, count: int) -> list[Seen]:
@@ -61,8 +64,10 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
     """Return when no server has an older configuration than *expected* that a reload can change."""
     began = whole = clock()
     told: set[tuple[str, str]] = set()
+    behind: tuple[Seen, ...] = ()
     while True:
         now = judged(await system.servers(count), expected)
+        parted = _parted(behind, now)
         refusals: dict[str, str] = {}
         if now.behind:
             after = {each.id: each for each in await system.reload(now.behind)}
@@ -75,14 +80,24 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
             now = judged([*now.current, *(after.get(each.id, each) for each in now.behind), *now.leaving], expected)
         spent = clock() - began
         answered = len(now.current) + len(now.behind) + len(now.leaving)
-        if answered and not now.behind and (answered >= count or clock() - whole >= MISSING_SECONDS):
+        behind = (*now.behind, *parted)
+        if answered and not behind and (answered >= count or clock() - whole >= MISSING_SECONDS):
             if answered < count:
                 log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
             return now
         if spent >= within:
-            raise _given_up(now, refusals, within=within)
+            raise _given_up(behind, parted, refusals, within=within)
+        if parted:
+            # Its files came later than those of the server that is asked, and with them other credentials of the routes.
+            await system.elsewhere()
         # Nothing announces that the kubelet has changed a mounted file; `within` bounds the wait.
         await asyncio.sleep(min(PAUSE_SECONDS, within - spent))
+
+
+def _parted(before: Iterable[Seen], now: Round) -> tuple[Seen, ...]:
+    """Return who was *before* and answers no more; one that restarted has its name still, and loads its files by itself."""
+    names = {each.name for each in (*now.current, *now.behind, *now.leaving)}
+    return tuple(each for each in before if each.name not in names)
 
 
 def _tell(server: Seen, expected: str, told: set[tuple[str, str]], log: Log) -> None:
@@ -94,10 +109,17 @@ def _tell(server: Seen, expected: str, told: set[tuple[str, str]], log: Log) -> 
         log.info("server.waiting", server=server.name, reason=reason)
 
 
-def _given_up(now: Round, refusals: dict[str, str], *, within: float) -> NatsmithError:
+def _given_up(
+    behind: Sequence[Seen], parted: Sequence[Seen], refusals: dict[str, str], *, within: float
+) -> NatsmithError:
     if refusals:
         return DecisionNeeded(*refused(refusals))
-    names = ", ".join(each.name for each in now.behind)
+    names = ", ".join(each.name for each in parted or behind)
+    if parted:
+        return NotReady(
+            f"{names}: did not answer any more when others had loaded their files, for {within:g} s. "
+            "Look whether it runs, and whether all servers have the same password for their routes; then run it again"
+        )
     if not names:
         return NotReady(f"no server answered the question for its configuration within {within:g} s: run it again")
     return NotReady(

@@ -51,6 +51,9 @@ class Connection:
     tls_key: str = ""
     """The path of the key of ``tls_cert``."""
 
+    tls_name: str = ""
+    """What the server's certificate must be for; empty is the host of ``server``."""
+
     inbox_prefix: str = ""
     """What the subjects begin with on which answers come; empty is ``_INBOX``."""
 

@@ -23,9 +23,10 @@ _KEYS = {
     "tlsCA": "tls_ca",
     "tlsCert": "tls_cert",
     "tlsKey": "tls_key",
+    "tlsName": "tls_name",
     "inboxPrefix": "inbox_prefix",
 }
-_FOR_ALL = ("server", "tlsCA", "tlsCert", "tlsKey", "inboxPrefix")
+_FOR_ALL = ("server", "tlsCA", "tlsCert", "tlsKey", "tlsName", "inboxPrefix")
 
 
 def from_file(path: Path, above: Mapping[str, str] | None = None) -> dict[str, Connection]:

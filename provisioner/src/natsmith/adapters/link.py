@@ -199,6 +199,7 @@ class Link:
             "user_credentials": connection.creds or None,
             "nkeys_seed": connection.nkey or None,
             "inbox_prefix": connection.inbox_prefix.rstrip(".") or "_INBOX",
+            "tls_hostname": connection.tls_name or None,
             "connect_timeout": ATTEMPT_SECONDS,
             "reconnect_time_wait": RETRY_SECONDS,
             "max_reconnect_attempts": -1,

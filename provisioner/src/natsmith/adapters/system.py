@@ -54,6 +54,11 @@ class System(Link):
         except NotReady:
             return None
 
+    async def elsewhere(self) -> None:
+        """Ask another server from now on: the next address, or whom a Service gives."""
+        self._up.clear()
+        await self._client.force_reconnect()
+
     async def _gather(self, subject: str, *, enough: int) -> list[bytes]:
         token = f"{self._inbox}{next(self._tokens)}"
         future: asyncio.Future[Heard | NatsmithError] = asyncio.get_running_loop().create_future()

@@ -19,6 +19,7 @@ from natsmith.adapters.server import Config, Refused, StreamInfo
 from natsmith.adapters.sources import PIECE, SILENT_SECONDS, Source
 from natsmith.adapters.wire import own_metadata
 from natsmith.clock import clock
+from natsmith.errors import NotReady
 
 BROUGHT = "natsmith.brought"
 """On a stream that was brought: what its source calls it, ``Source.mark``. A stream without it is somebody else's."""
@@ -34,6 +35,9 @@ NAME_TAKEN = 10130
 
 STALLED_SECONDS = 6.0
 """After 5 s a server gives up a restore of which nothing more comes."""
+
+GAVE_UP = "closed pipe"
+"""In the refusal of a piece: the server's disk took nothing of the one before for 5 s, which another run may not meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,10 @@ async def _send(target: JetStream, name: str, into: str, piece: bytes, seconds: 
     data, _ = await target.link.exchange(into, piece, within=seconds)
     answer: dict[str, Any] = json.loads(data) if data.startswith(b"{") else {}
     refused = answers.refusal(f"STREAM.RESTORE.{name}", answer)
+    if refused and GAVE_UP in refused.text:
+        raise NotReady(
+            f"{target.link.where} gave up storing {name}, since its disk took nothing for 5 s: run the same command again"
+        )
     if refused:
         raise refused
     if data and not answer:

@@ -19,8 +19,9 @@ async def run(args: argparse.Namespace, desired: Desired, log: Log, report: Repo
     """Make the accounts be what *desired* says, and tell what was done."""
     report.owner = owner = args.owner or desired.owner or LOCAL
     accounts = sessions.accounts(args, desired.accounts)
-    await reloading.before(args, log)
+    # The former server is there when all servers are new ones: one that is about to end is asked for nothing.
     await bringing.before(args, desired, accounts, log)
+    await reloading.before(args, log)
     if len(accounts) > 1:
         if args.expect:
             raise WrongValues("--expect names one account's plan, but there are several: add --account")

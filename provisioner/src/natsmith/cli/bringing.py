@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from natsmith.actions import state
 from natsmith.actions.bringing import Bringing, bring
+from natsmith.actions.carry_out import Progress
 from natsmith.adapters import connections
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.connections_file import from_file
@@ -16,7 +18,8 @@ from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import screen, sessions
 from natsmith.cli.report import Report
-from natsmith.errors import Exit, WrongValues
+from natsmith.clock import clock
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model.bringing import Brought
 from natsmith.model.desired import Desired
@@ -33,7 +36,9 @@ async def run(args: argparse.Namespace, log: Log) -> int:
     for account in accounts:
         async with await _former(args, account, log) as source, sessions.server(args, account, log) as target:
             name = await target.user_account() or account
-            rows.append((name, await _account(args, source, target, account, log, {})))
+            with screen.progress(f"account {account}", Report()) as progress:
+                some = await bring(_bringing(args, source, target, log, {}, progress))
+            rows.append((name, some))
     if args.output == "json":
         screen.document(as_json.brought("bring", rows, Exit.DONE))
         return Exit.DONE
@@ -47,6 +52,7 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
     if not args.bring:
         return
     named = from_file(Path(args.bring))
+    began = clock()
     for account in accounts:
         if account not in named:
             continue
@@ -59,27 +65,74 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
             await connect(named[account], timeout=args.timeout, log=log) as source,
             sessions.server(args, account, log) as target,
         ):
-            some = await _account(args, source, target, account, log, wanted)
+            left = None if args.within is None else max(args.within - (clock() - began), 1.0)
+            some = await _in_time(args, source, target, account, log, wanted, left)
         screen.line(f"Account {account}: {brought.summary(some)}")
+    if args.within is not None:
+        args.within = max(args.within - (clock() - began), 1.0)
 
 
-async def _account(
-    args: argparse.Namespace, source: JetStream, target: JetStream, account: str, log: Log, wanted: dict[str, int]
+class Pace(Progress):
+    """Knows how far the stream is that comes, and since when."""
+
+    stream, sent, of, began = "", 0, 0, 0.0
+
+    def copied(self, stream: str, done: int, of: int) -> None:
+        """Keep it."""
+        if stream != self.stream:
+            self.stream, self.began = stream, clock()
+        self.sent, self.of = done, of
+
+    def told(self, seconds: float, file: str) -> str:
+        """Return a sentence of what could not come in so many seconds, and the cures."""
+        where = f"stream {self.stream} was the one that did not: {self.sent} of at most {self.of} bytes came in {clock() - self.began:.0f} s"
+        return (
+            f"not all streams came within {seconds:.0f} s, which is what the run had left{f'; {where}' if self.stream else ''}. "
+            "A stream comes whole, or next time anew; those before it are there, and stay. "
+            "Raise provisioner.deadlineSeconds, and helm's --timeout above it; or bring it where nothing ends it, in the toolbox: "
+            f"natsmith bring --from-connections {file}. Then upgrade again"
+        )
+
+
+async def _in_time(
+    args: argparse.Namespace,
+    source: JetStream,
+    target: JetStream,
+    account: str,
+    log: Log,
+    wanted: dict[str, int],
+    seconds: float | None,
 ) -> list[Brought]:
+    """Bring an account's streams; raise DecisionNeeded where *seconds* are not enough: another attempt would have no more."""
+    pace = Pace()
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await bring(_bringing(args, source, target, log, wanted, pace))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DecisionNeeded(f"account {account}: {pace.told(seconds or 0, args.bring)}") from None
+
+
+def _bringing(
+    args: argparse.Namespace,
+    source: JetStream,
+    target: JetStream,
+    log: Log,
+    wanted: dict[str, int],
+    progress: Progress,
+) -> Bringing:
     if source.link.greeting.get("server_id") == target.link.greeting.get("server_id"):
         raise WrongValues(f"{source.link.where} and {target.link.where} are the same server: --from names another one")
-    with screen.progress(f"account {account}", Report()) as progress:
-        return await bring(
-            Bringing(
-                source=FromServer(source),
-                target=target,
-                log=log,
-                progress=progress,
-                leave=args.leave,
-                replicas=wanted,
-                timeout=args.timeout,
-            )
-        )
+    return Bringing(
+        source=FromServer(source),
+        target=target,
+        log=log,
+        progress=progress,
+        leave=args.leave,
+        replicas=wanted,
+        timeout=args.timeout,
+    )
 
 
 async def _former(args: argparse.Namespace, account: str, log: Log) -> JetStream:

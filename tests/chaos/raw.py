@@ -14,7 +14,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from natsmith.adapters import link
+from natsmith.adapters import closing
 
 BATCH = 500
 IN_FLIGHT = 1000
@@ -70,7 +70,7 @@ async def closed(client: Client) -> None:
     """Close a connection; nats-py's may wait for ever for a server that is gone."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            await link.closed(client)
+            await closing.closed(client)
 
 
 async def api(

@@ -22,7 +22,7 @@ from elections.judge import Event, Report, Run, judge
 from elections.network import Way, way
 from elections.scenario import GROUP_FAULTS, Scenario
 from embedded import Embedded, nats_server
-from natsmith.adapters.link import closed
+from natsmith.adapters.closing import closed
 from natsmith.clock import clock
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ from bringing import Hand
 from cli import Natsmith
 from embedded import Embedded, nats_server
 from installed import Installed, installed
+from natsmith.adapters.closing import closed
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
-from natsmith.adapters.link import closed
 from natsmith.log import Log
 from natsmith.registry import Registry
 from registering import connected

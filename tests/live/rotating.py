@@ -14,7 +14,7 @@ import nats.errors
 from chart import Manifest, Rendered
 from installed import Installed, connected
 from memory_cluster import Cluster
-from natsmith.adapters.link import closed
+from natsmith.adapters.closing import closed
 from releases import NAMESPACE, Values, rendered
 from waiting import eventually
 

@@ -21,9 +21,9 @@ from embedded import Embedded
 from moving import CARRIER, MOVABLE, STATE, Stored, applied, contents, killed, names, planned, put, values
 from natsmith.actions.apply import apply
 from natsmith.adapters import copies
+from natsmith.adapters.closing import closed
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import JetStream, connect
-from natsmith.adapters.link import closed
 from natsmith.log import Log
 from waiting import Eventually
 from working import published, the, worked

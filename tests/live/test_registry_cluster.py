@@ -11,8 +11,8 @@ from nats.aio.client import Client
 
 from chaos.servers import NODES, Site, three
 from electing import nothing
+from natsmith.adapters.closing import closed
 from natsmith.adapters.connections import Connection
-from natsmith.adapters.link import closed
 from natsmith.registry import Lease, NotReady, Registry
 from registering import Heard, api, connected, make, process, steadily, watching
 from versions import VERSIONS

@@ -65,9 +65,13 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
     began = whole = clock()
     told: set[tuple[str, str]] = set()
     behind: tuple[Seen, ...] = ()
+    answered, patience = 0, MISSING_SECONDS
     while True:
         now = judged(await system.servers(count), expected)
         parted = _parted(behind, now)
+        if now.answered < answered:
+            # Servers that all got other credentials for their routes need a moment to find each other.
+            whole, patience = clock(), PARTED_SECONDS
         refusals: dict[str, str] = {}
         if now.behind:
             after = {each.id: each for each in await system.reload(now.behind)}
@@ -79,9 +83,9 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
                 whole = clock()
             now = judged([*now.current, *(after.get(each.id, each) for each in now.behind), *now.leaving], expected)
         spent = clock() - began
-        answered = len(now.current) + len(now.behind) + len(now.leaving)
+        answered = now.answered
         behind = (*now.behind, *parted)
-        if answered and not behind and (answered >= count or clock() - whole >= MISSING_SECONDS):
+        if answered and not behind and (answered >= count or clock() - whole >= patience):
             if answered < count:
                 log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
             return now

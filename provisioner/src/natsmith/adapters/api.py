@@ -109,7 +109,14 @@ class Api:
         async def page(offset: int) -> tuple[list[Entry], int]:
             async with gate:
                 while True:
-                    answer = await self._find(call, {"offset": offset})
+                    try:
+                        answer = await self._find(call, {"offset": offset})
+                    except NotReady as error:
+                        # A cluster that has no leader yet says so; who says nothing at all has been waited for.
+                        if not isinstance(error.__cause__, Refused) or clock() >= until:
+                            raise
+                        await asyncio.sleep(LIST_AGAIN_SECONDS)
+                        continue
                     if answer is None:
                         return [], 0
                     missing = answer.get("missing")

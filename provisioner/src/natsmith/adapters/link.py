@@ -1,4 +1,4 @@
-"""The connection to a server: requests go out, answers come back. The only module that imports ``nats``.
+"""The connection to a server: requests go out, answers come back.
 
 nats-py's exceptions, its callbacks and its habit of printing end here.
 """
@@ -16,6 +16,7 @@ import nats.aio.msg
 import nats.aio.subscription
 import nats.errors
 
+from natsmith.adapters.closing import closed, ended
 from natsmith.adapters.connecting import Waiting, check_files, quieten_tls, ssl_context, user_of
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.grants import grant
@@ -78,7 +79,7 @@ class Link:
         """Connect, for as long as it takes: whoever calls sets the limit."""
         options = self._options()
         self._connecting = asyncio.create_task(self._client.connect(**options))
-        # asyncio.wait() always lets a cancellation through, which nats-py does not: see _end().
+        # asyncio.wait() always lets a cancellation through, which nats-py does not: see ended().
         await asyncio.wait({self._connecting})
         self._connecting.result()
         if self._client.is_connected:
@@ -100,7 +101,7 @@ class Link:
     async def close(self) -> None:
         """End the connection; requests that still wait fail."""
         if self._connecting:
-            await _end(self._connecting)
+            await ended(self._connecting)
             await closed(self._client)
 
     async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> bytes:
@@ -283,28 +284,3 @@ async def opened(link: Link, waiting: Waiting, *, timeout: float) -> AsyncIterat
     except BaseException:
         await link.close()
         raise
-
-
-async def closed(client: nats.aio.client.Client) -> None:
-    """Close *client*, perhaps in the moment in which its server goes."""
-    # nats-py's close() cancels the task that connects again, and with it what both may be waiting for: it then ends as
-    # cancelled itself, which must not look like a cancellation of whoever closes.
-    closing = asyncio.create_task(client.close())
-    await asyncio.wait({closing})
-    with contextlib.suppress(OSError, asyncio.CancelledError):  # an OSError is of a connection that is gone already
-        closing.result()
-    if client._reconnection_task:
-        await _end(client._reconnection_task)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel *task* until it is over.
-
-    nats-py tries to connect in a loop, and on Python 3.11 the ``wait_for`` in there loses a cancellation that comes in
-    the moment of an answer. A loop that goes on would keep ``asyncio.run`` from ending: tests/live/test_connecting.py.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=RETRY_SECONDS / 10)
-    if not task.cancelled():
-        task.exception()  # told elsewhere; asyncio would print one that nobody looks at

@@ -39,6 +39,11 @@ class Round:
     leaving: tuple[Seen, ...] = ()
     """Those that need a restart for it, which Kubernetes gives them: a reload could not."""
 
+    @property
+    def answered(self) -> int:
+        """How many servers answered."""
+        return len(self.current) + len(self.behind) + len(self.leaving)
+
 
 def judged(seen: Iterable[Seen], expected: str) -> Round:
     """Return how far servers are from the configuration that is tagged *expected*."""

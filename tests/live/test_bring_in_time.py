@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ import pytest
 from cli import Natsmith
 from embedded import Embedded, nats_server
 from natsmith.adapters.connections import Connection
+from slow import slow_link
 from versions import VERSIONS, Hands, binary
-
-SLOW = 2_000_000
-"""Bytes a second that the link lets through."""
 
 
 @pytest.fixture
@@ -26,28 +23,6 @@ def both() -> Iterator[tuple[Embedded, Embedded]]:
     with ExitStack() as stack:
         one, other = (stack.enter_context(nats_server(binary(VERSIONS[-1]))) for _ in range(2))
         yield one, other
-
-
-@asynccontextmanager
-async def slow_link(server: Embedded) -> AsyncIterator[str]:
-    """Give an address of the server behind a link that lets little through."""
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pace: int) -> None:
-        while data := await reader.read(64 * 1024):
-            writer.write(data)
-            await writer.drain()
-            await asyncio.sleep(len(data) / pace)  # this is the slowness, not a wait
-        writer.close()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, to = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.gather(carry(reader, to, 10**9), carry(there, writer, SLOW), return_exceptions=True)
-
-    link = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        yield f"nats://127.0.0.1:{link.sockets[0].getsockname()[1]}"
-    finally:
-        link.close()
 
 
 async def test_what_does_not_come_in_time_is_told(
@@ -62,15 +37,17 @@ async def test_what_does_not_come_in_time_is_told(
     await one.write("b", 40, os.urandom(500_000))
     natsmith = Natsmith(tmp_path, Connection(server=here.url))
     natsmith.write("values.json", json.dumps({"streams": {"A": {"subjects": ["a"]}, "C": {"subjects": ["c"]}}}))
-    async with slow_link(there) as slow:
-        natsmith.write("former.json", json.dumps({"server": slow, "accounts": {"app": {}}}))
+    async with slow_link(there.port) as slow:
+        natsmith.write("former.json", json.dumps({"server": slow.url, "accounts": {"app": {}}}))
         words = ("apply", "-f", "values.json", "--bring", "former.json")
         ran = await natsmith(*words, "--within", "4")
         assert 3 == ran.code, ran.text
         assert "stream B was the one that did not:" in ran.stderr
         assert "Raise provisioner.deadlineSeconds, and helm's --timeout above it" in ran.stderr
         assert "natsmith bring --from-connections former.json" in ran.stderr
-        assert ["A"] == [each["config"]["name"] for each in (await other.api("STREAM.LIST"))["streams"]]
+        assert ["A", "KV_natsmith_state"] == [
+            each["config"]["name"] for each in (await other.api("STREAM.LIST"))["streams"]
+        ]
 
         ran = await natsmith(*words, "--within", "60")
     assert 0 == ran.code, ran.text

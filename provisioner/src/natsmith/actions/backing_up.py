@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from natsmith.actions import lease, state
 from natsmith.actions.carry_out import Progress
 from natsmith.adapters.backup_writer import Writer
-from natsmith.adapters.server import STREAM_NOT_FOUND, Refused
+from natsmith.adapters.server import STREAM_NOT_FOUND, Refused, StreamInfo
 from natsmith.adapters.sources import FromServer
 from natsmith.adapters.transfer import COMING
 from natsmith.clock import clock
@@ -20,53 +22,83 @@ from natsmith.model.bringing import Brought
 ASKED = "as asked"
 NOTES = "natsmith's own notes and lock, which are of this place and time"
 GONE = "it was deleted meanwhile"
+TRIES = 3
+"""How often one stream is begun: servers of a cluster restart one after the other."""
+
+PASSES = 3
+"""How often to look for streams that are new: a run that began meanwhile may have renamed one."""
+
 MEANT = (ASKED, NOTES, GONE)
 """Why a stream is left that nobody will miss."""
 
 
-async def back_up(
-    source: FromServer,
-    writer: Writer,
-    account: str,
-    *,
-    log: Log,
-    leave: Collection[str],
-    progress: Progress,
-    timeout: float,
-) -> list[Brought]:
-    """Write every stream of an account, but those to *leave*, and tell what became of each."""
-    await _nobody_changes(source, timeout)
-    streams = sorted(await source.streams(), key=lambda each: str(each.config["name"]))
-    half = [each.config["name"] for each in streams if COMING in (each.config.get("metadata") or {})]
-    half = [each for each in half if each not in leave]
-    if half:
-        raise DecisionNeeded(
-            *(
-                f"stream {name} has not all come to {source.where}: natsmith bring or restore is under way, or was ended. "
-                f"Let it end, or run it again; or leave the stream out: --leave {name}"
-                for name in half
-            )
-        )
-    writer.account(account)
-    rows = []
-    for info in streams:
-        name, began = info.config["name"], clock()
-        if name in leave or name == state.STREAM:
-            rows.append(Brought(stream=name, fate="left", why=ASKED if name in leave else NOTES))
-            continue
-        log.info("back up", stream=name, messages=info.messages, bytes=info.bytes)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackingUp:
+    """What is backed up to where, and how."""
+
+    source: FromServer
+    writer: Writer
+    account: str
+    log: Log
+    leave: Collection[str]
+    progress: Progress
+    timeout: float
+    """How long to wait for a run that changes the account."""
+
+
+async def back_up(what: BackingUp) -> list[Brought]:
+    """Write every stream of an account, but those to leave, and tell what became of each."""
+    rows: dict[str, Brought] = {}
+    for _ in range(PASSES):
+        await _nobody_changes(what.source, what.timeout)
+        streams = {str(each.config["name"]): each for each in await what.source.streams()}
+        _whole(what, streams)
+        if not rows:
+            what.writer.account(what.account)
+        new = sorted(streams.keys() - rows.keys())
+        if not new:
+            break
+        for name in new:
+            rows[name] = await _one(what, name)
+    return [rows[name] for name in sorted(rows)]
+
+
+def _whole(what: BackingUp, streams: Mapping[str, StreamInfo]) -> None:
+    """Raise DecisionNeeded where a stream is not all there."""
+    half = [name for name, each in sorted(streams.items()) if COMING in (each.config.get("metadata") or {})]
+    problems = [
+        f"stream {name} has not all come to {what.source.where}: natsmith bring or restore is under way, or was ended. "
+        f"Let it end, or run it again; or leave the stream out: --leave {name}"
+        for name in half
+        if name not in what.leave
+    ]
+    if problems:
+        raise DecisionNeeded(*problems)
+
+
+async def _one(what: BackingUp, name: str) -> Brought:
+    """Write one stream, again where its server went or a run made it anew meanwhile."""
+    if name in what.leave or name == state.STREAM:
+        return Brought(stream=name, fate="left", why=ASKED if name in what.leave else NOTES)
+    tries = TRIES
+    while True:
+        tries -= 1
+        info = await _there(what, name)
+        if info is None:
+            return Brought(stream=name, fate="left", why=GONE)
+        began, size = clock(), info.bytes
+        what.log.info("back up", stream=name, messages=info.messages, bytes=size)
+        told = partial(_told, what.progress, name, size)
         try:
-            taken, stay = await writer.stream(
-                account,
-                source,
-                info,
-                lambda size, name=name, of=info.bytes: progress.copied(name, size, max(size, of)),  # type: ignore[misc]
-            )
+            taken, stay = await what.writer.stream(what.account, what.source, info, told)
         except Refused as refused:
-            rows.append(Brought(stream=name, fate="left", why=_left(source, name, refused, info.config)))
-            continue
-        rows.append(
-            Brought(
+            if refused.code != STREAM_NOT_FOUND or not tries:
+                return Brought(stream=name, fate="left", why=_left(what.source, name, refused, info.config))
+        except NotReady:
+            if not tries:
+                raise
+        else:
+            return Brought(
                 stream=name,
                 fate="backed up",
                 messages=taken.messages,
@@ -76,8 +108,20 @@ async def back_up(
                 consumers=len(stay),
                 seconds=round(clock() - began, 3),
             )
-        )
-    return rows
+
+
+def _told(progress: Progress, name: str, size: int, sent: int) -> None:
+    progress.copied(name, sent, max(sent, size))
+
+
+async def _there(what: BackingUp, name: str) -> StreamInfo | None:
+    """Return a stream as it is while nobody makes it anew; one that is not there may be under way, so it is looked for twice."""
+    for _ in range(2):
+        await _nobody_changes(what.source, what.timeout)
+        info = await what.source.server.stream(name)
+        if info:
+            return info
+    return None
 
 
 async def _nobody_changes(source: FromServer, timeout: float) -> None:

@@ -47,17 +47,19 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
     answers: dict[str, Seen] = {}
     asked = found
     while True:
-        answers |= {each.id: each for each in await system.reload(asked)}
-        silent = {each.id: each.name for each in found if each.id not in answers}
+        answers |= {each.name: each for each in await system.reload(asked)}
+        silent = sorted(each.name for each in found if each.name not in answers)
         if not silent:
-            return sorted(answers.values(), key=lambda each: each.name)
+            return [answers[name] for name in sorted(answers)]
         if clock() > until:
             raise NotReady(
-                f"{', '.join(sorted(silent.values()))} did not answer within {PARTED_SECONDS:g} s when asked to reload; "
-                f"{', '.join(sorted(each.name for each in answers.values())) or 'nobody'} did: run the same command again"
+                f"{', '.join(silent)} did not answer within {PARTED_SECONDS:g} s when asked to reload; "
+                f"{', '.join(sorted(answers)) or 'nobody'} did: run the same command again"
             )
-        # This takes a second where not all answer; the time above bounds the loop.
-        asked = [each for each in await system.servers(len(found)) if each.id in silent]
+        # Nobody announces that routes are there again; the time above bounds the loop.
+        await asyncio.sleep(PAUSE_SECONDS)
+        # One that restarted meanwhile has its name still.
+        asked = [each for each in await system.servers(len(found)) if each.name in silent]
 
 
 async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:

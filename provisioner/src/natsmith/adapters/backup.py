@@ -168,10 +168,11 @@ def _account(where: str, paths: list[Path], digests: Mapping[str, str], only: Co
         if only and digests and path.name not in only:
             continue
         try:
-            one = _stream(path, digests.get(path.name, ""))
-            names.add(one.name)
-            if not only or one.name in only:
-                kept[one.name] = one
+            about = _document(path / ABOUT, digests.get(path.name, ""))
+            name = _name(path, about)
+            names.add(name)
+            if not only or name in only:
+                kept[name] = _stream(path, about)
         except (DecisionNeeded, WrongValues) as error:
             problems += error.problems
     if problems:
@@ -179,16 +180,22 @@ def _account(where: str, paths: list[Path], digests: Mapping[str, str], only: Co
     return FromBackup(where, kept, names)
 
 
-def _stream(path: Path, digest: str) -> Kept:
-    """Return a stream whose files are whole; *digest* is the sha256 of its ``backup.json`` where that is known."""
-    about = _document(path / ABOUT, digest)
+def _name(path: Path, about: Mapping[str, Any]) -> str:
+    try:
+        return str(about["config"]["name"])
+    except (KeyError, TypeError):
+        raise DecisionNeeded(_damaged(path / ABOUT, "it describes no stream")) from None
+
+
+def _stream(path: Path, about: Mapping[str, Any]) -> Kept:
+    """Return a stream whose store is whole."""
+    if not (path / STORE).is_file():
+        raise DecisionNeeded(_damaged(path / STORE, "it is not there"))
     try:
         one = Kept(path=path, about=about, digest=sha256(path / STORE))
         size, info = (path / STORE).stat().st_size, one.info
         wanted, expected = one.ours.get("bytes", size), one.ours.get("sha256", one.digest)
-        _ = one.name, info.first_sequence + info.last_sequence
-    except FileNotFoundError:
-        raise DecisionNeeded(_damaged(path / STORE, "it is not there")) from None
+        _ = info.first_sequence + info.last_sequence
     except (KeyError, TypeError, AttributeError):
         raise DecisionNeeded(_damaged(path / ABOUT, "it describes no stream")) from None
     if size != wanted:
@@ -201,6 +208,7 @@ def _stream(path: Path, digest: str) -> Kept:
 
 
 def _document(path: Path, digest: str = "") -> dict[str, Any]:
+    """Return what a file holds; *digest* is its sha256 where that is known."""
     try:
         with _told(path), open(path, "rb") as file:
             data = file.read(LARGEST)

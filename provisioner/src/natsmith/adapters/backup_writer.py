@@ -21,7 +21,7 @@ from natsmith.adapters import answers
 from natsmith.adapters.backup import ABOUT, FORMAT, LIST, PARTIAL, STORE
 from natsmith.adapters.server import ConsumerInfo, StreamInfo
 from natsmith.adapters.sources import PIECE, FromServer
-from natsmith.errors import DecisionNeeded, StoppedHalfway, WrongValues
+from natsmith.errors import DecisionNeeded, NotReady, StoppedHalfway, WrongValues
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
@@ -55,15 +55,20 @@ class Writer:
         # A consumer that goes on meanwhile is in the snapshot where it was now, or further.
         before = {each.name: each for each in await source.consumers(name) if each.config.get("durable_name")}
         with written(self.place):
+            if path.exists():
+                # Of a try that failed.
+                await asyncio.to_thread(shutil.rmtree, path)
             path.mkdir(mode=0o700)
             about, size, digest = await _store(path / STORE, source, name, told)
             taken = answers.stream(about)
             after = {each.name: each.created for each in await source.consumers(name)}
             stay = [each for each in before.values() if after.get(each.name) == each.created]
             now = await source.server.stream(name)
+            if now is None or now.created != info.created:
+                raise NotReady(f"stream {name} was made anew at {source.where} while it was backed up: run it again")
             about["natsmith"] = {
                 "created": info.created,
-                "still": now is not None and _state(now) == _state(taken) == _state(info),
+                "still": _state(now) == _state(taken) == _state(info),
                 "bytes": size,
                 "sha256": digest,
                 "consumers": [
@@ -111,11 +116,13 @@ def writing(place: Path, made: str) -> Iterator[Writer]:
     try:
         _alone(place, held)
         _empty(place)
-        yield Writer(place, made)
+        try:
+            yield Writer(place, made)
+        finally:
+            # A backup that is finished has none of it. What cannot be removed here is by the next run.
+            with contextlib.suppress(OSError):
+                shutil.rmtree(place / PARTIAL)
     finally:
-        # A backup that is finished has none of it. What cannot be removed here is by the next run.
-        with contextlib.suppress(OSError):
-            shutil.rmtree(place / PARTIAL)
         os.close(held)
 
 
@@ -137,6 +144,8 @@ def _empty(place: Path) -> None:
     """Begin, where there is nothing but what a run has left that was ended."""
     with written(place):
         if (place / PARTIAL).is_dir() and not (place / LIST).exists():
+            for each in _named(place / PARTIAL / LIST):
+                shutil.rmtree(place / each, ignore_errors=True)
             shutil.rmtree(place / PARTIAL)
         there = sorted(each.name for each in place.iterdir() if each.name != "lost+found")
         if there:
@@ -145,6 +154,14 @@ def _empty(place: Path) -> None:
                 f"{place} holds {what} already, and nothing is written over: name a directory that is empty, or not there yet"
             )
         (place / PARTIAL).mkdir(mode=0o700)
+
+
+def _named(path: Path) -> list[str]:
+    """Return the directories of accounts that a list names: a run that is ended when it names its backup has moved some."""
+    try:
+        return [str(each["directory"]) for each in json.loads(path.read_text())["accounts"]]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 async def _store(

@@ -60,6 +60,9 @@ class Link:
         self._heard: dict[str, str | DecisionNeeded] = {}
         """What is listened to, by its lower case, or why that is not allowed."""
 
+        self.losses = 0
+        """How often the connection was lost, and with it what was on its way."""
+
         self._unsaid = ""
         """Where the server did not let us publish the last time, in lower case."""
 
@@ -229,6 +232,7 @@ class Link:
             self._waiting.because(error, vague=isinstance(error, ENDED))
 
     async def _on_disconnected(self) -> None:
+        self.losses += 1
         self._up.clear()
         lost = NotReady(f"the connection to {self.where} was lost before it answered: run the same command again")
         self._fail(lambda subject: lost)

@@ -99,7 +99,7 @@ class FromServer:
         queue: asyncio.Queue[Heard] = asyncio.Queue()
         stop = await link.listen(inbox, queue.put)
         most = max(1024, min(size, link.greeting.get("max_payload", PIECE) - 1024))
-        acknowledged = ""
+        acknowledged, number, losses = "", 0, link.losses
         try:
             about = {"deliver_subject": inbox, "chunk_size": most, "window_size": WINDOW}
             yield json.dumps(await self.server.ask(f"STREAM.SNAPSHOT.{name}", about)).encode()
@@ -118,10 +118,20 @@ class FromServer:
                         raise NotReady(
                             f"{self.where} gave up sending {name}: {why or status}. Run the same command again"
                         )
+                    if link.losses > losses:
+                        raise self._lost(name)
                     return
+                if piece.reply:
+                    # Servers number the pieces, and before 2.12 they go on when one does not arrive.
+                    number += 1
+                    if not piece.reply.endswith(f".{number}"):
+                        raise self._lost(name)
                 yield bytes(piece.data)
                 if piece.reply:
                     acknowledged = piece.reply
                     await link.say(piece.reply, b"")
         finally:
             await stop()
+
+    def _lost(self, name: str) -> NotReady:
+        return NotReady(f"a part of {name} was lost on its way from {self.where}: run the same command again")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from natsmith.actions.apply import now
-from natsmith.actions.backing_up import MEANT, back_up
+from natsmith.actions.backing_up import MEANT, BackingUp, back_up
 from natsmith.actions.bringing import Bringing, bring, look
 from natsmith.adapters.backup import FromBackup, read
 from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
@@ -38,7 +38,15 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
                 source = FromServer(server)
                 with screen.progress(f"account {name}", Report()) as bars:
                     some = await back_up(
-                        source, writer, name, log=log, leave=args.leave, progress=bars, timeout=args.timeout
+                        BackingUp(
+                            source=source,
+                            writer=writer,
+                            account=name,
+                            log=log,
+                            leave=args.leave,
+                            progress=bars,
+                            timeout=args.timeout,
+                        )
                     )
                 rows.append((name, some))
         writer.finish()

@@ -48,7 +48,8 @@ async def before(args: argparse.Namespace, log: Log) -> None:
     named = from_file(Path(args.reload), above)
     _one(tuple(named), args.reload)
     async with await connect_system(*named.values(), timeout=args.timeout, log=log) as system:
-        await load(system, args.reload_expect, count=args.reload_servers, within=args.reload_within, log=log)
+        within = min(args.reload_within, args.within or args.reload_within)
+        await load(system, args.reload_expect, count=args.reload_servers, within=within, log=log)
     if args.within is not None:
         args.within = max(args.within - (clock() - began), 1.0)
 

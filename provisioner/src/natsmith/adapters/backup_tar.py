@@ -6,17 +6,18 @@ all of it was looked at. The list of what belongs to it comes last, so a tar tha
 
 from __future__ import annotations
 
-import os
+import asyncio
 import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
 
-from natsmith.adapters.backup import LIST
-from natsmith.adapters.backup_writer import Writer, writing, written
+from natsmith.adapters.backup import LIST, READ
+from natsmith.adapters.backup_writer import NO_ROOM, Writer, writing, written
+from natsmith.adapters.standard import Standard
 from natsmith.errors import DecisionNeeded, WrongValues
 
 STANDARD = "-"
@@ -24,42 +25,45 @@ DEEP = 3
 """A file of a stream is in its directory, and that in its account's."""
 
 
-@contextmanager
-def streamed(made: str) -> Iterator[Writer]:
+@asynccontextmanager
+async def streamed(made: str) -> AsyncIterator[Writer]:
     """Write a backup to standard output for a block."""
     if sys.stdout.isatty():
         raise WrongValues("natsmith backup - writes a tar, which a terminal cannot show: add > monday.tar")
-    shown = Path("standard output")
+    shown, out = Path("standard output"), Standard(1)
     with (
         written(shown),
         tempfile.TemporaryDirectory(prefix="natsmith-backup-") as folder,
-        os.fdopen(os.dup(1), "wb") as out,
         tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar,
         writing(Path(folder) / "backup", made) as writer,
+        out.ending(),
     ):
 
         def pack(path: Path, name: str) -> None:
-            with written(shown):
+            with out.used(), written(shown):
                 tar.add(path, name)
-                out.flush()
             if path.is_dir():
                 shutil.rmtree(path)
 
+        def finish() -> None:
+            with out.used(), written(shown):
+                tar.close()
+
         writer.pack = pack
         yield writer
+        await asyncio.to_thread(finish)
 
 
-@contextmanager
-def unpacked() -> Iterator[Path]:
+@asynccontextmanager
+async def unpacked() -> AsyncIterator[Path]:
     """Have the backup that standard input holds in a directory for a block."""
     if sys.stdin.isatty():
         raise WrongValues("natsmith restore - reads a tar: add < monday.tar")
     with tempfile.TemporaryDirectory(prefix="natsmith-restore-") as folder:
         place = Path(folder)
         try:
-            with written(place), tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
-                for member in tar:
-                    _unpack(tar, member, place)
+            with written(place), _room(), (given := Standard(sys.stdin.fileno())).ending():
+                await asyncio.to_thread(_take, given, place)
         except (tarfile.TarError, EOFError) as error:
             raise DecisionNeeded(f"standard input holds no whole backup: {error}. {CURE}") from error
         if not (place / LIST).is_file():
@@ -70,6 +74,28 @@ def unpacked() -> Iterator[Path]:
 
 
 CURE = "Nothing was restored: take another copy of it, as natsmith backup - wrote it"
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say where all of it is on its way, and how to have that elsewhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DecisionNeeded(
+            f"the backup does not fit into {tempfile.gettempdir()}, where all of it is looked at before anything is sent: "
+            f"{error.strerror}. Nothing was restored: make room there, or have TMPDIR name a directory where there is "
+            "more, and run it again"
+        ) from error
+
+
+def _take(given: Standard, place: Path) -> None:
+    """Write all files of a tar."""
+    with given.used(), tarfile.open(fileobj=given, mode="r|", bufsize=READ) as tar:
+        for member in tar:
+            _unpack(tar, member, place)
 
 
 def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:

@@ -16,6 +16,9 @@ from natsmith.cli.streams import streams
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
 from natsmith.log import Log
 
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals that ask a run to end."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is a sentence, never a traceback."""
@@ -73,11 +76,16 @@ def as_sentence(error: Exception) -> NatsmithError:
 
 
 async def _until_told_to_stop(work: Awaitable[int]) -> int:
-    """Await *work*; a SIGTERM, as Kubernetes sends it, ends it in order, with the lock given back."""
+    """Await *work*; a signal ends it in order, with the lock given back and nothing left in /tmp.
+
+    Kubernetes sends a SIGTERM, a terminal that is closed a SIGHUP, which nohup has a run ignore.
+    """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+    numbers = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
     try:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        for each in numbers:
+            loop.add_signal_handler(each, task.cancel)
     except NotImplementedError:  # Windows has no such handlers
         return await task
     try:
@@ -85,7 +93,8 @@ async def _until_told_to_stop(work: Awaitable[int]) -> int:
     except asyncio.CancelledError:
         raise StoppedHalfway("stopped by a signal: run the same command again to go on") from None
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for each in numbers:
+            loop.remove_signal_handler(each)
 
 
 def _fail(words: Sequence[str], error: NatsmithError, report: Report) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from natsmith.actions.apply import now
@@ -31,7 +33,11 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
     tarred = args.directory == STANDARD
     if tarred and args.output == "json":
         raise WrongValues("natsmith backup - writes the backup itself to standard output: leave --output json out")
-    with streamed(now()) if tarred else writing(Path(args.directory), now()) as writer:
+    async with AsyncExitStack() as stack:
+        if tarred:
+            writer = await stack.enter_async_context(streamed(now()))
+        else:
+            writer = stack.enter_context(writing(Path(args.directory), now()))
         for account in accounts:
             async with sessions.server(args, account, log) as server:
                 name = account if account != sessions.UNNAMED else await server.user_account() or account
@@ -49,20 +55,23 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
                         )
                     )
                 rows.append((name, some))
-        writer.finish()
+        if tarred:  # whose reader may stall
+            await asyncio.to_thread(writer.finish)
+        else:
+            writer.finish()
     return _told(args, rows, "backed up", quiet=tarred)
 
 
 async def restore(args: argparse.Namespace, log: Log) -> int:
     """Bring what a backup holds; nothing is sent before all of it was looked at, in every account."""
     if args.directory == STANDARD:
-        with unpacked() as place:
+        async with unpacked() as place:
             return await _restore(args, place, log)
     return await _restore(args, Path(args.directory), log)
 
 
 async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
-    pairs = _only(args, _pairs(args, read(place, args.only)))
+    pairs = _only(args, _pairs(args, await asyncio.to_thread(read, place, args.only)))
     problems: list[str] = []
     for account, source in pairs.items():
         async with sessions.server(args, account, log) as target:

@@ -1,0 +1,136 @@
+"""A backup that goes through a pipe and is told to end: soon, and without a trace of what it held."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bringing import Hand, names
+from cli import Natsmith
+from natsmith.adapters.connections import Connection
+from versions import VERSIONS, Hands, Servers
+from waiting import eventually
+
+NEWEST = VERSIONS[-1]
+SOON = 5
+ENDING = [signal.SIGTERM, signal.SIGHUP]
+
+
+async def _there(place: Path) -> bool:
+    return bool(os.listdir(place))
+
+
+async def _filled(servers: Servers, hands: Hands, spool: Path) -> tuple[Connection, Hand]:
+    os.mkdir(spool)
+    there = servers.fresh(NEWEST)
+    hand = await hands(there)
+    for name in ("S", "T"):
+        await hand.stream(name, subjects=[name])
+        await hand.write(name, 10, os.urandom(100_000))
+    return there, hand
+
+
+async def _ended(process: asyncio.subprocess.Process, number: signal.Signals, spool: Path) -> None:
+    """End a run, which says so and leaves nothing."""
+    process.send_signal(number)
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), SOON)
+    except TimeoutError:
+        process.kill()
+        raise
+    assert 1 == process.returncode, said.decode()
+    assert "stopped by a signal" in said.decode()
+    assert "Traceback" not in said.decode()
+    assert [] == os.listdir(spool)
+
+
+@pytest.mark.parametrize("number", ENDING)
+async def test_a_restore_whose_tar_stalls(
+    servers: Servers, tmp_path: Path, hands: Hands, number: signal.Signals
+) -> None:
+    there, hand = await _filled(servers, hands, spool := tmp_path / "spool")
+    process = await Natsmith(tmp_path, there).start("backup", "-")
+    data, _ = await process.communicate()
+    for name in ("S", "T"):
+        await hand.api(f"STREAM.DELETE.{name}")
+    natsmith = Natsmith(tmp_path, there, {"TMPDIR": str(spool)})
+    process = await natsmith.start("restore", "-", stdin=asyncio.subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(data[: len(data) // 2])
+    await process.stdin.drain()
+    await eventually(partial(_there, spool), within=20)
+    process.send_signal(number)
+    try:
+        # Not by communicate(), which would end the tar.
+        await asyncio.wait_for(process.wait(), SOON)
+    except TimeoutError:
+        process.kill()
+        raise
+    assert process.stderr
+    said = (await process.stderr.read()).decode()
+    assert 1 == process.returncode, said
+    assert "stopped by a signal" in said
+    assert [] == os.listdir(spool)
+    assert [] == await names(hand)
+
+
+@pytest.mark.parametrize("number", ENDING)
+async def test_a_backup_whose_reader_stalls(
+    servers: Servers, tmp_path: Path, hands: Hands, number: signal.Signals
+) -> None:
+    there, _ = await _filled(servers, hands, spool := tmp_path / "spool")
+    reads, writes = os.pipe()
+    with os.fdopen(reads, "rb"):
+        with os.fdopen(writes, "wb") as pipe:
+            natsmith = Natsmith(tmp_path, there, {"TMPDIR": str(spool)})
+            process = await natsmith.start("backup", "-", stdout=pipe)
+        os.set_blocking(reads, True)
+        assert os.read(reads, 1)  # the first stream is on its way
+        await _ended(process, number, spool)
+
+
+async def test_nohup_is_heeded(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    """Who has a run ignore that its terminal is closed gets a whole backup."""
+    there, _ = await _filled(servers, hands, tmp_path / "spool")
+    reads, writes = os.pipe()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
+    try:
+        with os.fdopen(writes, "wb") as pipe:
+            process = await Natsmith(tmp_path, there).start("backup", "-", stdout=pipe)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with os.fdopen(reads, "rb") as file:
+        assert os.read(reads, 1)
+        process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(file.read)
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert 0 == process.returncode, said.decode()
+
+
+async def test_a_restore_without_room_names_what_to_set(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    there, hand = await _filled(servers, hands, spool := tmp_path / "spool")
+    process = await Natsmith(tmp_path, there).start("backup", "-")
+    data, _ = await process.communicate()
+    for name in ("S", "T"):
+        await hand.api(f"STREAM.DELETE.{name}")
+    (tmp_path / "in.tar").write_bytes(data)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Inherited by the run: no file of it gets larger than this, and it is told so instead of being ended.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with (tmp_path / "in.tar").open("rb") as file:
+            process = await Natsmith(tmp_path, there, {"TMPDIR": str(spool)}).start("restore", "-", stdin=file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert 3 == process.returncode, said.decode()
+    assert f"does not fit into {spool}" in said.decode()
+    assert "have TMPDIR name a directory where there is more" in said.decode()
+    assert [] == os.listdir(spool)
+    assert [] == await names(hand)

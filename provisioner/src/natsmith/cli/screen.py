@@ -63,7 +63,7 @@ def document(value: Json) -> None:
 
 
 @contextmanager
-def progress(what: str, report: Report) -> Iterator[Progress]:
+def progress(what: str, report: Report, does: str = "moving") -> Iterator[Progress]:
     """Show how far long work is, on a terminal; elsewhere the last line, and the log of a move, tell."""
     if not sys.stderr.isatty():
         yield Reported(report)
@@ -72,7 +72,7 @@ def progress(what: str, report: Report) -> Iterator[Progress]:
     from rich.progress import Progress as Bars  # noqa: PLC0415
 
     with Bars(console=Console(stderr=True), transient=True) as bars:
-        yield Shown(report, bars, what)
+        yield Shown(report, bars, what, does)
 
 
 class Reported(Progress):
@@ -89,9 +89,10 @@ class Reported(Progress):
 class Shown(Reported):
     """Shows a bar for many changes, and one for each stream that is copied."""
 
-    def __init__(self, report: Report, bars: Bars, what: str) -> None:
+    def __init__(self, report: Report, bars: Bars, what: str, does: str) -> None:
         super().__init__(report)
         self._bars = bars
+        self._does = does
         self._changes = bars.add_task(what, visible=False)
         self._copies: dict[str, TaskID] = {}
 
@@ -103,5 +104,5 @@ class Shown(Reported):
     def copied(self, stream: str, done: int, of: int) -> None:
         """Show how much of a stream is copied."""
         if stream not in self._copies:
-            self._copies[stream] = self._bars.add_task(f"moving {stream}")
+            self._copies[stream] = self._bars.add_task(f"{self._does} {stream}")
         self._bars.update(self._copies[stream], completed=done, total=of)

@@ -53,21 +53,25 @@ class Bringing:
     timeout: float = 30.0
     """How long to wait for another run."""
 
+    rows: list[Brought] = field(default_factory=list)
+    """What became of streams, also where the run stops in the middle."""
+
 
 async def bring(what: Bringing) -> list[Brought]:
     """Bring every stream that is not there, but those to leave, while nobody else writes as natsmith."""
-    rows, coming = await look(what)
+    what.rows[:], coming = await look(what)
     if not coming:
-        return rows
+        return what.rows
     wanted = max(_replicas(what, each) for each in coming)
     noted = await _notes(what, coming, wanted)
+    what.rows.extend([noted] if noted else ())
     mine = Holder(owner=f"natsmith {what.source.verb}", who=who(), since=now())
     async with lease.held(what.target, mine, log=what.log, timeout=what.timeout) as lock:
         rows, coming = await look(what, alone=True)
-        rows = [noted if noted and each.stream == noted.stream else each for each in rows]
+        what.rows[:] = [noted if noted and each.stream == noted.stream else each for each in rows]
         for info in coming:
-            rows.append(await _one(what, info, lock))
-    return rows
+            what.rows.append(await _one(what, info, lock))
+    return what.rows
 
 
 async def look(what: Bringing, *, alone: bool = False) -> tuple[list[Brought], list[StreamInfo]]:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from natsmith.adapters.backup import LIST, READ
 from natsmith.adapters.backup_writer import NO_ROOM, Writer, writing, written
@@ -34,7 +35,7 @@ async def streamed(made: str) -> AsyncIterator[Writer]:
     with (
         written(shown),
         tempfile.TemporaryDirectory(prefix="natsmith-backup-") as folder,
-        tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        tarfile.open(fileobj=cast("IO[bytes]", out), mode="w|", format=tarfile.PAX_FORMAT) as tar,
         writing(Path(folder) / "backup", made) as writer,
         out.ending(),
     ):
@@ -93,7 +94,7 @@ def _room() -> Iterator[None]:
 
 def _take(given: Standard, place: Path) -> None:
     """Write all files of a tar."""
-    with given.used(), tarfile.open(fileobj=given, mode="r|", bufsize=READ) as tar:
+    with given.used(), tarfile.open(fileobj=cast("IO[bytes]", given), mode="r|", bufsize=READ) as tar:
         for member in tar:
             _unpack(tar, member, place)
 

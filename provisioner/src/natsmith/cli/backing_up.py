@@ -15,15 +15,14 @@ from natsmith.adapters.backup import FromBackup, read
 from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
 from natsmith.adapters.backup_writer import writing
 from natsmith.adapters.jetstream import JetStream
+from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
-from natsmith.cli import screen, sessions
+from natsmith.cli import halfway, screen, sessions
+from natsmith.cli.halfway import Rows
 from natsmith.cli.report import Report
-from natsmith.errors import DecisionNeeded, Exit, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
 from natsmith.log import Log
-from natsmith.model.bringing import Brought
 from natsmith.views import as_json, brought
-
-Rows = list[tuple[str, list[Brought]]]
 
 
 async def backup(args: argparse.Namespace, log: Log) -> int:
@@ -42,7 +41,7 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
             async with sessions.server(args, account, log) as server:
                 name = account if account != sessions.UNNAMED else await server.user_account() or account
                 source = FromServer(server)
-                with screen.progress(f"account {name}", Report()) as bars:
+                with screen.progress(f"account {name}", Report(), "backing up") as bars:
                     some = await back_up(
                         BackingUp(
                             source=source,
@@ -82,9 +81,14 @@ async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
     if problems:
         raise DecisionNeeded(*problems)
     rows: Rows = []
-    for account, source in pairs.items():
-        async with sessions.server(args, account, log) as target:
-            rows.append((await target.user_account() or account, await bring(_bringing(args, source, target, log))))
+    try:
+        for account, source in pairs.items():
+            async with sessions.server(args, account, log) as target:
+                what = _bringing(args, source, target, log)
+                rows.append((await target.user_account() or account, what.rows))
+                await bring(what)
+    except (NatsmithError, Refused) as failure:
+        return halfway.told(args, rows, "restored", failure, log)
     return _told(args, rows, "restored")
 
 

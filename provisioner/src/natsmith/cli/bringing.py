@@ -15,11 +15,12 @@ from natsmith.adapters import connections
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
-from natsmith.cli import screen, sessions
+from natsmith.cli import halfway, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, Exit, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
 from natsmith.log import Log
 from natsmith.model.bringing import Brought
 from natsmith.model.desired import Desired
@@ -32,13 +33,17 @@ WAYS = {"--from": "from_url", "--from-context": "from_context", "--from-connecti
 async def run(args: argparse.Namespace, log: Log) -> int:
     """Bring what another server has, and tell what came."""
     accounts = sessions.accounts(args, ())
-    rows: list[tuple[str, list[Brought]]] = []
-    for account in accounts:
-        async with await _former(args, account, log) as source, sessions.server(args, account, log) as target:
-            name = await target.user_account() or account
-            with screen.progress(f"account {account}", Report()) as progress:
-                some = await bring(_bringing(args, source, target, log, {}, progress))
-            rows.append((name, some))
+    rows: halfway.Rows = []
+    try:
+        for account in accounts:
+            async with await _former(args, account, log) as source, sessions.server(args, account, log) as target:
+                name = await target.user_account() or account
+                with screen.progress(f"account {account}", Report(), "bringing") as progress:
+                    what = _bringing(args, source, target, log, {}, progress)
+                    rows.append((name, what.rows))
+                    await bring(what)
+    except (NatsmithError, Refused) as failure:
+        return halfway.told(args, rows, "brought", failure, log)
     if args.output == "json":
         screen.document(as_json.brought("bring", rows, Exit.DONE))
         return Exit.DONE

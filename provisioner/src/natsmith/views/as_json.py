@@ -102,10 +102,13 @@ def reloaded(servers: Iterable[Seen], code: int) -> dict[str, Json]:
     return document("reload", code, servers=list(told))
 
 
-def brought(kind: str, rows: Iterable[tuple[str, list[Brought]]], code: int) -> dict[str, Json]:
-    """Return what became of the streams of another server, or of a backup."""
+def brought(
+    kind: str, rows: Iterable[tuple[str, list[Brought]]], code: int, problems: Sequence[str] = ()
+) -> dict[str, Json]:
+    """Return what became of the streams of another server, or of a backup, and why not of all of them."""
     accounts: list[Json] = [{"account": account, "streams": [asdict(each) for each in some]} for account, some in rows]
-    return document(kind, code, accounts=accounts)
+    more: dict[str, Json] = {"problems": list(problems)} if problems else {}
+    return document(kind, code, accounts=accounts, **more)
 
 
 def error(kind: str, code: int, problems: Sequence[str]) -> dict[str, Json]:

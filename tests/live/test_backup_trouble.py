@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from cli import Natsmith
 from slow import slow_link
@@ -111,3 +115,16 @@ async def test_what_is_not_asked_for_may_be_damaged(servers: Servers, tmp_path: 
         assert "stream.tar.s2: it is not there" in whole.stderr
         restored = await natsmith("restore", place, "--only", "S")
         assert 0 == restored.code, restored.text
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [("backup - >&-", "standard output is closed"), ("restore - <&-", "standard input is closed")],
+)
+async def test_what_is_closed_is_told(tmp_path: Path, words: str, why: str) -> None:
+    """What is opened next would have its number, such as the connection to the server."""
+    program = Path(sys.executable).parent / "natsmith"
+    process = await asyncio.create_subprocess_shell(f"exec {program} {words}", cwd=tmp_path, stderr=PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert 2 == process.returncode, said.decode()
+    assert why in said.decode()

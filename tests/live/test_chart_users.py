@@ -147,7 +147,7 @@ async def test_permissions_allow_nothing_else(running: Installed, act: Act, even
         publish("orders.new"),
         publish("$JS.ACK.x"),
         publish("$JS.API.CONSUMER.MSG.NEXT.KV_carts.c"),
-        publish("$JS.API.STREAM.SNAPSHOT.KV_carts"),
+        publish("$JS.API.STREAM.RESTORE.KV_carts"),
         publish("$SYS.REQ.SERVER.PING"),
         subscribe(">"),
         subscribe("orders.>"),

@@ -29,6 +29,8 @@ DEEP = 3
 @asynccontextmanager
 async def streamed(made: str) -> AsyncIterator[Writer]:
     """Write a backup to standard output for a block."""
+    if sys.__stdout__ is None:  # whoever started the run has closed it
+        raise WrongValues("natsmith backup - writes a tar, but standard output is closed: add > monday.tar")
     if sys.stdout.isatty():
         raise WrongValues("natsmith backup - writes a tar, which a terminal cannot show: add > monday.tar")
     shown, out = Path("standard output"), Standard(1)
@@ -58,6 +60,8 @@ async def streamed(made: str) -> AsyncIterator[Writer]:
 @asynccontextmanager
 async def unpacked() -> AsyncIterator[Path]:
     """Have the backup that standard input holds in a directory for a block."""
+    if sys.__stdin__ is None:
+        raise WrongValues("natsmith restore - reads a tar, but standard input is closed: add < monday.tar")
     if sys.stdin.isatty():
         raise WrongValues("natsmith restore - reads a tar: add < monday.tar")
     with tempfile.TemporaryDirectory(prefix="natsmith-restore-") as folder:

@@ -85,6 +85,6 @@ async def writes(bucket: KeyValue, ending: asyncio.Event, written: set[str]) -> 
         key = f"k{len(written)}"
         try:
             await bucket.put(key, b"")
-        except (nats.errors.Error, nats.js.errors.APIError):
+        except (nats.errors.Error, nats.js.errors.APIError, TimeoutError):
             continue
         written.add(key)

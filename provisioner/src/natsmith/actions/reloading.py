@@ -17,7 +17,7 @@ PAUSE_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 """How long servers are waited for that do not answer at all: one that starts loads the file that is there by then."""
 
-PARTED_SECONDS = 15.0
+PARTED_SECONDS = 30.0
 """How long servers are waited for that were asked and did not answer: other credentials of routes part them for a moment."""
 
 
@@ -60,6 +60,9 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
         await asyncio.sleep(PAUSE_SECONDS)
         # One that restarted meanwhile has its name still.
         asked = [each for each in await system.servers(len(found)) if each.name in silent]
+        if not asked:
+            # The question may not have reached it before routes were parted: others, or it itself, are asked then.
+            await system.elsewhere()
 
 
 async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bringing import furnish, names, positions
+from bringing import Hand, furnish, names, positions
 from cli import Natsmith
 from versions import VERSIONS, Hands, Servers
 from waiting import eventually
@@ -155,23 +155,35 @@ async def test_a_damaged_one_is_refused_before_anything_is_sent(servers: Servers
     assert ["KEPT"] == await names(other)
 
 
+async def large(one: Hand) -> None:
+    """Make three streams that take their time."""
+    for name in ("A", "B", "C"):
+        await one.stream(name, subjects=[name])
+        await one.write(name, 300, os.urandom(100_000))
+
+
+async def killed(natsmith: Natsmith, verb: str, seconds: float) -> int:
+    """Kill a run some time after it began the first stream, and return how it ended."""
+    process = await natsmith.start(verb, "b")
+    assert process.stderr
+    await process.stderr.readline()
+    await asyncio.sleep(seconds)  # somewhere in the middle
+    with contextlib.suppress(ProcessLookupError):  # it was faster
+        process.kill()
+    return await process.wait()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.15, 0.3])
 async def test_one_that_was_killed_is_no_backup_and_is_begun_anew(
     servers: Servers, tmp_path: Path, hands: Hands, seconds: float
 ) -> None:
     there, here = servers.fresh(NEWEST), servers.fresh(NEWEST)
     one, other = await hands(there), await hands(here)
-    for name in ("A", "B", "C"):
-        await one.stream(name, subjects=[name])
-        await one.write(name, 300, os.urandom(100_000))
+    await large(one)
     natsmith = Natsmith(tmp_path, there)
-    process = await natsmith.start("backup", "b")
-    assert process.stderr
-    await process.stderr.readline()  # it writes the first
-    await asyncio.sleep(seconds)  # somewhere in the middle
-    with contextlib.suppress(ProcessLookupError):  # it was faster
-        process.kill()
-    if not await process.wait() or (tmp_path / "b" / "natsmith.json").exists():  # it was whole by then
+    if (
+        not await killed(natsmith, "backup", seconds) or (tmp_path / "b" / "natsmith.json").exists()
+    ):  # it was whole by then
         return
     ran = await Natsmith(tmp_path, here)("restore", "b")
     assert ran.code in (2, 3), ran.text
@@ -190,18 +202,10 @@ async def test_a_restore_that_was_killed_is_gone_on_with(
 ) -> None:
     there, here = servers.fresh(NEWEST), servers.fresh(NEWEST)
     one, other = await hands(there), await hands(here)
-    for name in ("A", "B", "C"):
-        await one.stream(name, subjects=[name])
-        await one.write(name, 300, os.urandom(100_000))
+    await large(one)
     assert 0 == (await Natsmith(tmp_path, there)("backup", "b")).code
     natsmith = Natsmith(tmp_path, here)
-    process = await natsmith.start("restore", "b")
-    assert process.stderr
-    await process.stderr.readline()
-    await asyncio.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    await killed(natsmith, "restore", seconds)
     ran = await natsmith("restore", "b")  # waits for the lock of the dead one
     assert 0 == ran.code, ran.text
     for name in ("A", "B", "C"):

@@ -10,8 +10,17 @@ import nats.js.errors
 import pytest
 from nats.js.kv import KeyValue
 
+from installed import Installed
 from reloading import Install, Watched, formed, installed, pids, reload, reloads, rendered, secret, values
 from waiting import Eventually
+
+
+async def three(install: Install, tmp_path: Path, version: str, eventually: Eventually) -> Installed:
+    """Install three servers that know each other, and the objects."""
+    running = installed(install, tmp_path, values(3), version=version)
+    await formed(running, eventually)
+    assert 0 == (await running.job()).code
+    return running
 
 
 @pytest.mark.parametrize("upgraded", [False, True], ids=["reload", "upgrade"])
@@ -19,17 +28,14 @@ async def test_routes_get_another_password_under_a_writer(
     install: Install, tmp_path: Path, release: str, eventually: Eventually, upgraded: bool
 ) -> None:
     """The servers part with their answers on the way, and find each other again."""
-    given = values(3)
-    running = installed(install, tmp_path, given, version=release)
-    await formed(running, eventually)
-    assert 0 == (await running.job()).code
+    running = await three(install, tmp_path, release, eventually)
     servers, watched = pids(running), Watched()
     client = await watched.connect(running, "b")
     bucket = await client.jetstream().key_value("kept")
     ending, written = asyncio.Event(), set[str]()
     writer = asyncio.create_task(writes(bucket, ending, written))
 
-    after = values(3, may="y") if upgraded else given
+    after = values(3, may="y") if upgraded else values(3)
     running.mounted(rendered(tmp_path, after), secret(after, routes="another"))
     result = await (running.job() if upgraded else reload(running, "--servers", "3"))
     await formed(running, eventually)
@@ -54,10 +60,7 @@ async def test_files_that_come_to_one_server_sooner_part_it_until_the_others_hav
     install: Install, tmp_path: Path, newest: str, eventually: Eventually, first: int
 ) -> None:
     """The Job is asked to go on with whoever it reaches, and does not take the one it sees for all."""
-    given = values(3)
-    running = installed(install, tmp_path, given, version=newest)
-    await formed(running, eventually)
-    assert 0 == (await running.job()).code
+    running = await three(install, tmp_path, newest, eventually)
     after = values(3, may="y")
     files = rendered(tmp_path, after), secret(after, routes="another")
 

@@ -17,19 +17,13 @@ from natsmith.adapters.transfer import COMING
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NotReady
 from natsmith.log import Log
-from natsmith.model.bringing import Brought
+from natsmith.model.bringing import ASKED, GONE, NOTES, Brought
 
-ASKED = "as asked"
-NOTES = "natsmith's own notes and lock, which are of this place and time"
-GONE = "it was deleted meanwhile"
 TRIES = 3
 """How often one stream is begun: servers of a cluster restart one after the other."""
 
 PASSES = 3
 """How often to look for streams that are new: a run that began meanwhile may have renamed one."""
-
-MEANT = (ASKED, NOTES, GONE)
-"""Why a stream is left that nobody will miss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +73,8 @@ def _whole(what: BackingUp, streams: Mapping[str, StreamInfo]) -> None:
 async def _one(what: BackingUp, name: str) -> Brought:
     """Write one stream, again where its server went or a run made it anew meanwhile."""
     if name in what.leave or name == state.STREAM:
-        return Brought(stream=name, fate="left", why=ASKED if name in what.leave else NOTES)
+        ours = f"{NOTES} and lock, which are of this place and time"
+        return Brought(stream=name, fate="left", why=ASKED if name in what.leave else ours)
     tries = TRIES
     while True:
         tries -= 1

@@ -23,7 +23,7 @@ from natsmith.adapters.transfer import BROUGHT, COMING, STALLED_SECONDS, Transfe
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError
 from natsmith.log import Log
-from natsmith.model.bringing import Brought, Fate
+from natsmith.model.bringing import ASKED, NOTES, Brought, Fate
 from natsmith.model.outcome import Holder
 
 SOURCES_KNOW_LEVEL = 5
@@ -92,11 +92,11 @@ async def look(what: Bringing, *, alone: bool = False) -> tuple[list[Brought], l
         if here and _metadata(here).get(COMING) == mark:
             here = None
         if name in what.leave:
-            rows.append(Brought(stream=name, fate="left", why="as asked"))
+            rows.append(Brought(stream=name, fate="left", why=ASKED))
         elif here and _metadata(here).get(BROUGHT) == mark:
             rows.append(_told(here, "there", consumers=here.consumers))
         elif name == state.STREAM and (here or not what.notes):
-            why = "natsmith's own notes; here are newer ones" if here else "natsmith's own notes, of another time"
+            why = f"{NOTES}; here are newer ones" if here else f"{NOTES}, of another time"
             rows.append(Brought(stream=name, fate="left", why=why))
         elif here:
             problems.append(_twice(source, target, info, here))

@@ -102,38 +102,38 @@ class Api:
 
     async def _listing(self, call: str, key: str, convert: Callable[[answers.Answer], Entry]) -> list[Entry]:
         """Return all entries of a listing: the first page tells how many there are, the others follow, a few at once."""
-        gate = asyncio.Semaphore(PAGES_AT_ONCE)
-
-        until = clock() + RESTART_SECONDS
+        gate, until = asyncio.Semaphore(PAGES_AT_ONCE), clock() + RESTART_SECONDS
 
         async def page(offset: int) -> tuple[list[Entry], int]:
             async with gate:
-                while True:
-                    try:
-                        answer = await self._find(call, {"offset": offset})
-                    except NotReady as error:
-                        # A cluster that has no leader yet says so; who says nothing at all has been waited for.
-                        if not isinstance(error.__cause__, Refused) or clock() >= until:
-                            raise
-                        await asyncio.sleep(LIST_AGAIN_SECONDS)
-                        continue
-                    if answer is None:
-                        return [], 0
-                    missing = answer.get("missing")
-                    if not missing:
-                        return [convert(each) for each in answer[key] or []], answer["total"]
-                    # Only a cluster says so. Taken for absent, they would be planned as new.
-                    if clock() >= until:
-                        names = ", ".join(missing)
-                        raise NotReady(
-                            f"{self._link.where} cannot reach {names} for {RESTART_SECONDS} s: a server of the cluster may be down"
-                        )
-                    await asyncio.sleep(LIST_AGAIN_SECONDS)
+                answer = await self._page(call, offset, until)
+            return ([convert(each) for each in answer[key] or []], answer["total"]) if answer else ([], 0)
 
         first, total = await page(0)
         offsets = range(len(first), total, len(first)) if first else range(0)
         rest = await asyncio.gather(*(page(offset) for offset in offsets))
         return [*first, *itertools.chain.from_iterable(entries for entries, _ in rest)]
+
+    async def _page(self, call: str, offset: int, until: float) -> dict[str, Any] | None:
+        """Return a page of a listing when a cluster can tell all of it."""
+        while True:
+            try:
+                answer = await self._find(call, {"offset": offset})
+            except NotReady as error:
+                # A cluster that has no leader yet says so; who says nothing at all has been waited for.
+                if not isinstance(error.__cause__, Refused) or clock() >= until:
+                    raise
+            else:
+                missing = (answer or {}).get("missing")
+                if not missing:
+                    return answer
+                # Only a cluster says so. Taken for absent, they would be planned as new.
+                if clock() >= until:
+                    names = ", ".join(missing)
+                    raise NotReady(
+                        f"{self._link.where} cannot reach {names} for {RESTART_SECONDS} s: a server of the cluster may be down"
+                    )
+            await asyncio.sleep(LIST_AGAIN_SECONDS)
 
     async def _stored(self, subject: str, payload: bytes, headers: dict[str, str] | None, *, patient: bool) -> int:
         """Return the sequence that a message got; who is *patient* waits for servers that do not know its stream yet."""

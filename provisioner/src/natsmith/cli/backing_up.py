@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from natsmith.actions.apply import now
-from natsmith.actions.backing_up import MEANT, BackingUp, back_up
+from natsmith.actions.backing_up import BackingUp, back_up
 from natsmith.actions.bringing import Bringing, bring, look
 from natsmith.adapters.backup import FromBackup, read
 from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
@@ -131,13 +131,12 @@ def _only(args: argparse.Namespace, pairs: dict[str, FromBackup]) -> dict[str, F
 
 
 def _told(args: argparse.Namespace, rows: Rows, done: str, *, quiet: bool = False) -> int:
-    missed = [one for _, some in rows for one in some if one.fate == "left" and one.why not in MEANT]
-    missed = [one for one in missed if not one.why.startswith("natsmith's own notes")]
+    missed = any(one.fate == "left" and not one.meant for _, some in rows for one in some)
     code = Exit.DECISION_NEEDED if missed else Exit.DONE
     if args.output == "json":
         screen.document(as_json.brought(args.verb, rows, code))
         return code
-    table = [brought.row(account, each, several=len(rows) > 1, done=done) for account, some in rows for each in some]
+    table = brought.table(rows, done)
     last = brought.summary([each for _, some in rows for each in some], done)
     if quiet:  # standard output is the backup
         print("\n".join(screen.visible(text) for text in (*(row.sentence for row in table), last)), file=sys.stderr)

@@ -47,7 +47,7 @@ async def run(args: argparse.Namespace, log: Log) -> int:
     if args.output == "json":
         screen.document(as_json.brought("bring", rows, Exit.DONE))
         return Exit.DONE
-    screen.table(brought.row(account, each, several=len(rows) > 1) for account, some in rows for each in some)
+    screen.table(brought.table(rows))
     screen.line(brought.summary([each for _, some in rows for each in some]))
     return Exit.DONE
 

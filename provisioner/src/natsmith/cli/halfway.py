@@ -26,8 +26,7 @@ def told(args: argparse.Namespace, rows: Rows, done: Fate, failure: NatsmithErro
     if args.output == "json":
         screen.document(as_json.brought(args.verb, rows, code, failure.problems))
         return code
-    several = len(rows) > 1
-    screen.table(brought.row(account, one, several=several, done=done) for account, some in rows for one in some)
+    screen.table(brought.table(rows, done))
     screen.line(brought.summary(each, done))
     for problem in failure.problems:
         log.fail(problem)

@@ -8,6 +8,11 @@ from typing import Literal, TypeAlias
 Fate: TypeAlias = Literal["brought", "restored", "backed up", "there", "left"]
 """Brought now, there by an earlier run, or left where it is."""
 
+ASKED = "as asked"
+GONE = "it was deleted meanwhile"
+NOTES = "natsmith's own notes"
+"""What the reason begins with for which these are left; the rest says which."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
@@ -24,3 +29,8 @@ class Brought:
     last: int = 0
     consumers: int = 0
     seconds: float = 0.0
+
+    @property
+    def meant(self) -> bool:
+        """Whether it was left so that nobody will miss it."""
+        return self.why in (ASKED, GONE) or self.why.startswith(NOTES)

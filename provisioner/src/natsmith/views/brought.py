@@ -20,6 +20,11 @@ def row(account: str, one: Brought, *, several: bool, done: str = "brought") -> 
     return Row((one.fate, name, f"{held}, in {one.seconds:g} s{but}"), "careful" if but else "good", 2)
 
 
+def table(rows: Sequence[tuple[str, Sequence[Brought]]], done: str = "brought") -> list[Row]:
+    """Return what became of each stream of each account."""
+    return [row(account, one, several=len(rows) > 1, done=done) for account, some in rows for one in some]
+
+
 def summary(each: Sequence[Brought], done: str = "brought") -> str:
     """Return how many there are."""
     before = "" if done == "backed up" else f"{sum(one.fate == 'there' for one in each)} {done} before, "

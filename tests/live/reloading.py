@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,16 @@ def reloads(running: Installed) -> list[int]:
 
 def pids(running: Installed) -> list[int]:
     return [each.process.pid for each in running.servers if each.process]
+
+
+def routes(running: Installed) -> list[Counter[str]]:
+    """Return how many connections each server has with each other one."""
+    answers = []
+    for number in range(len(running.servers)):
+        url = f"{running.listens(number)['monitoring'][0]}/routez"
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  (it is our own server's)
+            answers.append(Counter(each["remote_name"] for each in json.load(answer)["routes"]))
+    return answers
 
 
 class Watched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import nats.errors
@@ -11,7 +12,12 @@ import pytest
 from nats.js.kv import KeyValue
 
 from installed import Installed
-from reloading import Install, Watched, formed, installed, pids, reload, reloads, rendered, secret, values
+from natsmith.actions import reloading
+from natsmith.adapters.connections import Connection
+from natsmith.adapters.system import connect_system
+from natsmith.errors import NotReady
+from natsmith.log import Log
+from reloading import Install, Watched, formed, installed, pids, reload, reloads, rendered, routes, secret, values
 from waiting import Eventually
 
 
@@ -29,7 +35,7 @@ async def test_routes_get_another_password_under_a_writer(
 ) -> None:
     """The servers part with their answers on the way, and find each other again."""
     running = await three(install, tmp_path, release, eventually)
-    servers, watched = pids(running), Watched()
+    servers, connected, watched = pids(running), routes(running), Watched()
     client = await watched.connect(running, "b")
     bucket = await client.jetstream().key_value("kept")
     ending, written = asyncio.Event(), set[str]()
@@ -38,6 +44,7 @@ async def test_routes_get_another_password_under_a_writer(
     after = values(3, may="y") if upgraded else values(3)
     running.mounted(rendered(tmp_path, after), secret(after, routes="another"))
     result = await (running.job() if upgraded else reload(running, "--servers", "3"))
+    whole = routes(running)
     await formed(running, eventually)
     before = len(written)
 
@@ -48,6 +55,7 @@ async def test_routes_get_another_password_under_a_writer(
     ending.set()
     await writer
     assert 0 == result.code, result.text
+    assert connected == whole, "a server that restarts now parts two others for longer than it is away"
     assert servers == pids(running)
     assert all(count > 0 for count in reloads(running))
     assert 0 == watched.lost
@@ -80,6 +88,31 @@ async def test_files_that_come_to_one_server_sooner_part_it_until_the_others_hav
     assert 0 == result.code, result.text
     assert all(count > 0 for count in reloads(running))
     await formed(running, eventually)
+
+
+async def test_two_servers_that_find_each_other_no_more_are_named(
+    install: Install, tmp_path: Path, newest: str, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """Both go on with the third, so each answers whoever asks there."""
+    monkeypatch.setattr(reloading, "PARTED_SECONDS", 8.0)
+    running = await three(install, tmp_path, newest, eventually)
+    own = ["one", "two", "one"]
+    for server, password in zip(running.servers, own, strict=True):
+        text = f'authorization: {{user: "routes", password: "{password}"}}\nroutes: []\n'
+        (server.config.parent / "routes.conf").write_text(text)
+    middle = running.servers[0].config.parent / "routes.conf"
+    addresses = [running.listens(each)["cluster"][0].rpartition("/")[2] for each in (1, 2)]
+    dialled = [
+        f"nats-route://routes:{password}@{address}" for password, address in zip(own[1:], addresses, strict=True)
+    ]
+    middle.write_text(middle.read_text().replace("[]", json.dumps(dialled)))
+
+    login = Connection(server=running.servers[0].url, user="sys", password=running.user("sys").password)
+    async with await connect_system(login, timeout=10, log=Log()) as system:
+        with pytest.raises(NotReady) as told:
+            await reloading.reload_all(system, count=3)
+
+    assert "dev-natsmith-1 and dev-natsmith-2 are not connected with each other" in str(told.value)
 
 
 async def writes(bucket: KeyValue, ending: asyncio.Event, written: set[str]) -> None:

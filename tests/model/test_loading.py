@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from natsmith.model.loading import Seen, judged, tag_of, without_secrets
+from natsmith.model.loading import Seen, judged, parted, tag_of, without_secrets
 
 LASTING, OTHER = "natsmith:aaaaaaaaaaaa", "natsmith:bbbbbbbbbbbb"
 NEW, OLD = f"{LASTING}-111111111111", f"{LASTING}-000000000000"
@@ -22,6 +22,30 @@ def test_only_what_a_reload_can_change_is_asked_for() -> None:
     assert (["a"], ["b"], ["c", "d"]) == tuple(
         [each.name for each in some] for some in (found.current, found.behind, found.leaving)
     )
+
+
+def connected(name: str, cluster: str = "c", **routes: int) -> Seen:
+    return Seen(id=name, name=name, cluster=cluster, routes=routes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ([], []),
+        ([connected("a")], []),
+        ([connected("a"), connected("b")], ["a and b"]),
+        ([connected("a", b=4), connected("b", a=4)], []),
+        ([connected("a", b=4), connected("b")], ["a and b"]),
+        ([connected("c", a=4), connected("a", b=4, c=4), connected("b", a=4)], ["b and c"]),
+        ([connected("a", b=4, c=4), connected("b", a=4, c=3), connected("c", a=4, b=3)], ["b and c"]),
+        ([connected("a", "one", b=1), connected("b", "one", a=1), connected("c", "two")], []),
+        # It is not there to be asked.
+        ([connected("a", b=4, gone=9), connected("b", a=4)], []),
+    ],
+    ids=["nobody", "alone", "apart", "together", "one side", "a third", "one of four", "other cluster", "restarts"],
+)
+def test_servers_are_parted_that_lack_a_connection_which_others_have(seen: list[Seen], expected: list[str]) -> None:
+    assert expected == parted(seen)
 
 
 @pytest.mark.parametrize(

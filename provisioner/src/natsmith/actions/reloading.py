@@ -9,10 +9,13 @@ from typing import Protocol
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, NotReady
 from natsmith.log import Log
-from natsmith.model.loading import Round, Seen, judged
+from natsmith.model.loading import Round, Seen, judged, parted
 
 PAUSE_SECONDS = 2.0
 """Between two times that a server is asked to reload: Kubernetes does not tell when a mounted file has changed."""
+
+ROUTES_SECONDS = 0.2
+"""Between two times that servers are asked whom they are connected with: they try each other again within a second."""
 
 MISSING_SECONDS = 5.0
 """How long servers are waited for that do not answer at all: one that starts loads the file that is there by then."""
@@ -50,6 +53,12 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
         answers |= {each.name: each for each in await system.reload(asked)}
         silent = sorted(each.name for each in found if each.name not in answers)
         if not silent:
+            if apart := await _apart(system, count=len(found)):
+                raise NotReady(
+                    f"all servers have loaded their files, but {', '.join(apart)} are not connected with each other "
+                    f"after {PARTED_SECONDS:g} s: look whether both have the same password for their routes, "
+                    "and a certificate that the other one trusts; then run the same command again"
+                )
             return [answers[name] for name in sorted(answers)]
         if clock() > until:
             raise NotReady(
@@ -65,20 +74,36 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
             await system.elsewhere()
 
 
+async def _apart(system: Servers, *, count: int) -> list[str]:
+    """Return when the servers are connected with each other, or after a time each two that are not.
+
+    A server that other credentials have parted is back for the one that is asked before it is back for a third one.
+    """
+    until = clock() + PARTED_SECONDS
+    while True:
+        apart = parted(await system.servers(count))
+        if not apart or clock() > until:
+            return apart
+        # Nobody announces that routes are there again; the time above bounds the loop.
+        await asyncio.sleep(ROUTES_SECONDS)
+
+
 async def load(system: Servers, expected: str, *, count: int, within: float, log: Log) -> Round:
     """Return when no server has an older configuration than *expected* that a reload can change."""
     began = whole = clock()
     told: set[tuple[str, str]] = set()
+    loaded = False
     behind: tuple[Seen, ...] = ()
     answered, patience = 0, MISSING_SECONDS
     while True:
         now = judged(await system.servers(count), expected)
-        parted = _parted(behind, now)
+        gone = _gone(behind, now)
         if now.answered < answered:
             # Servers that all got other credentials for their routes need a moment to find each other.
             whole, patience = clock(), PARTED_SECONDS
         refusals: dict[str, str] = {}
         if now.behind:
+            loaded = True
             after = {each.id: each for each in await system.reload(now.behind)}
             refusals = {each.name: each.refusal for each in after.values() if each.refusal}
             for each in after.values():
@@ -89,21 +114,23 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
             now = judged([*now.current, *(after.get(each.id, each) for each in now.behind), *now.leaving], expected)
         spent = clock() - began
         answered = now.answered
-        behind = (*now.behind, *parted)
+        behind = (*now.behind, *gone)
         if answered and not behind and (answered >= count or clock() - whole >= patience):
             if answered < count:
                 log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
+            if loaded and (apart := await _apart(system, count=answered)):
+                log.warn(f"{', '.join(apart)} are not connected with each other after {PARTED_SECONDS:g} s")
             return now
         if spent >= within:
-            raise _given_up(behind, parted, refusals, within=within)
-        if parted:
+            raise _given_up(behind, gone, refusals, within=within)
+        if gone:
             # Its files came later than those of the server that is asked, and with them other credentials of the routes.
             await system.elsewhere()
         # Nothing announces that the kubelet has changed a mounted file; `within` bounds the wait.
         await asyncio.sleep(min(PAUSE_SECONDS, within - spent))
 
 
-def _parted(before: Iterable[Seen], now: Round) -> tuple[Seen, ...]:
+def _gone(before: Iterable[Seen], now: Round) -> tuple[Seen, ...]:
     """Return who was *before* and answers no more; one that restarted has its name still, and loads its files by itself."""
     names = {each.name for each in (*now.current, *now.behind, *now.leaving)}
     return tuple(each for each in before if each.name not in names)
@@ -119,12 +146,12 @@ def _tell(server: Seen, expected: str, told: set[tuple[str, str]], log: Log) -> 
 
 
 def _given_up(
-    behind: Sequence[Seen], parted: Sequence[Seen], refusals: dict[str, str], *, within: float
+    behind: Sequence[Seen], gone: Sequence[Seen], refusals: dict[str, str], *, within: float
 ) -> NatsmithError:
     if refusals:
         return DecisionNeeded(*refused(refusals))
-    names = ", ".join(each.name for each in parted or behind)
-    if parted:
+    names = ", ".join(each.name for each in gone or behind)
+    if gone:
         return NotReady(
             f"{names}: did not answer any more when others had loaded their files, for {within:g} s. "
             "Look whether it runs, and whether all servers have the same password for their routes; then run it again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,6 +97,8 @@ def _seen(answer: bytes) -> Seen:
         name=server["name"],
         version=server["ver"],
         tag=tag_of(server.get("tags") or ()),
+        cluster=server.get("cluster", ""),
+        routes=Counter(each.get("name", "") for each in told.get("statsz", {}).get("routes") or ()),
         refusal=without_secrets(refusal.get("description", "it does not say why")) if refusal else "",
     )
 

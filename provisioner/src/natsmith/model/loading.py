@@ -6,8 +6,9 @@ The chart gives each configuration a tag, ``natsmith:<lasting>-<all>``: what las
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
 
 TAG = re.compile(r"natsmith:[0-9a-f]{12}-[0-9a-f]{12}")
 
@@ -24,6 +25,10 @@ class Seen:
 
     refusal: str = ""
     """Why it did not load its files when it was asked to, in its own words."""
+
+    cluster: str = ""
+    routes: Mapping[str, int] = field(default_factory=dict)
+    """How many connections it has with each other server: what comes by one goes to its clients, and to no third server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,20 @@ def judged(seen: Iterable[Seen], expected: str) -> Round:
         else:
             leaving.append(each)
     return Round(current=tuple(current), behind=tuple(behind), leaving=tuple(leaving))
+
+
+def parted(seen: Iterable[Seen]) -> list[str]:
+    """Return each two servers of one cluster that have fewer connections with each other than two others have.
+
+    Accounts share the connections out among themselves: one that is missing parts some of them, and no others.
+    """
+    counted = {
+        f"{one.name} and {other.name}": min(one.routes.get(other.name, 0), other.routes.get(one.name, 0))
+        for one, other in combinations(sorted(seen, key=lambda each: each.name), 2)
+        if one.cluster == other.cluster
+    }
+    most = max(counted.values(), default=0)
+    return [pair for pair, count in counted.items() if count < max(most, 1)]
 
 
 def _lasting(tag: str) -> str:

@@ -71,7 +71,7 @@ class Namespace:
 
     def apply(self, *manifests: Manifest) -> None:
         """Create or change objects."""
-        self.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(each) for each in manifests))
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
 
     def wait(self, what: str, condition: str, *, seconds: int = 120) -> None:
         """Return when a condition holds; Kubernetes tells when."""

@@ -219,7 +219,7 @@ def _copies_again(source: Source, target: JetStream, info: StreamInfo) -> str:
 
 def _replicas(what: Bringing, info: StreamInfo) -> int:
     """Return how many replicas a stream is to have."""
-    if not what.target.link.greeting.get("cluster"):
+    if not what.target.link.clustered:
         return 1
     return (what.replicas or {}).get(info.config["name"]) or info.config.get("num_replicas", 1)
 

@@ -204,7 +204,7 @@ def _backup(verbs: argparse._SubParsersAction[Parser]) -> None:
         ),
         (
             "restore",
-            "make the streams that are missing from a backup, as they were; none is written over",
+            "make the streams that are missing from a backup, as they were; none is overwritten",
             "the backup; - for a tar on standard input",
         ),
     ):

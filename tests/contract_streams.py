@@ -275,31 +275,3 @@ async def test_a_deleted_stream_is_gone_with_its_messages(server: Server) -> Non
 
 async def test_deleting_a_stream_that_is_gone_is_no_error(server: Server) -> None:
     await server.delete_stream("S")
-
-
-async def test_a_purge_removes_everything_and_sequences_go_on(server: Server) -> None:
-    await filled(server, "S.a", "S.b")
-
-    assert await server.purge_stream("S") == 2
-    assert await server.publish("S.a", b"") == 3
-
-
-async def test_a_purge_removes_one_subject_below_a_sequence(server: Server) -> None:
-    await filled(server, "S.a", "S.b", "S.a", "S.a")
-
-    assert await server.purge_stream("S", subject="S.a", before=3) == 1
-    assert await server.subject_counts("S") == {"S.a": 2, "S.b": 1}
-
-
-async def test_a_purge_can_be_forbidden(server: Server) -> None:
-    await filled(server, "S.a", deny_purge=True)
-
-    with pytest.raises(Refused) as refused:
-        await server.purge_stream("S")
-    assert refused.value.code == 10110
-
-
-async def test_purging_a_stream_that_is_not_there_is_refused(server: Server) -> None:
-    with pytest.raises(Refused) as refused:
-        await server.purge_stream("S")
-    assert refused.value.code == 10059

@@ -14,7 +14,7 @@ from typing import Literal
 
 import memory_config
 from memory_config import refuse
-from memory_stream import Consumer, Stream, filters, size_of, written
+from memory_stream import Consumer, Stream, filters, refuse_no_room, written
 from natsmith.adapters.server import (
     STREAM_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
@@ -241,7 +241,7 @@ class MemoryServer:
             refuse(call, 10166, "per-message TTL is disabled")
         if expect is not None and expect != latest:
             refuse(call, WRONG_LAST_SEQUENCE, f"wrong last sequence: {latest}")
-        _refuse_no_room(call, stream, subject, payload)
+        refuse_no_room(call, stream, subject, payload)
         headers = {} if expect is None else {"Nats-Expected-Last-Subject-Sequence": str(expect)}
         if ttl is not None:
             headers["Nats-TTL"] = stream.ttl(ttl)
@@ -284,22 +284,3 @@ def _refuse_shared(call: str, mine: list[str], theirs: list[str]) -> None:
         refuse(call, 10099, "multiple non-filtered consumers not allowed on workqueue stream")
     if any(meet(a, b) for a in mine for b in theirs):
         refuse(call, 10100, "filtered consumer not unique on workqueue stream")
-
-
-def _refuse_no_room(call: str, stream: Stream, subject: str, payload: bytes) -> None:
-    config, before = stream.config, stream.of(subject)
-    if config["sealed"]:
-        refuse(call, 10109, "invalid operation on sealed stream")
-    if 0 < config["max_msg_size"] < len(payload):
-        refuse(call, 10054, "message size exceeds maximum allowed")
-    if config["discard"] == "old":
-        return
-    if config.get("discard_new_per_subject") and len(before) >= config["max_msgs_per_subject"]:
-        refuse(call, 10077, "maximum messages per subject exceeded")
-    # Where a subject is full, the new message takes the place of its oldest.
-    freed = before[:1] if len(before) >= config["max_msgs_per_subject"] > 0 else []
-    if 0 < config["max_msgs"] <= len(stream.messages) - len(freed):
-        refuse(call, 10077, "maximum messages exceeded")
-    room = config["max_bytes"] - stream.size + sum(size_of(each.subject, each.payload) for each in freed)
-    if config["max_bytes"] > 0 and room < size_of(subject, payload):
-        refuse(call, 10077, "maximum bytes exceeded")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from memory_config import refuse
 from natsmith.adapters.server import Config, ConsumerInfo, Message, StreamInfo
 from natsmith.model.units import NANOS, parse_time
 from natsmith.planning.subjects import within
@@ -171,3 +172,23 @@ def size_of(subject: str, payload: bytes) -> int:
 def written(moment: datetime) -> str:
     """Return a time as the server writes it."""
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def refuse_no_room(call: str, stream: Stream, subject: str, payload: bytes) -> None:
+    """Refuse a message that a stream does not take: it is sealed, or full and the new one gives way."""
+    config, before = stream.config, stream.of(subject)
+    if config["sealed"]:
+        refuse(call, 10109, "invalid operation on sealed stream")
+    if 0 < config["max_msg_size"] < len(payload):
+        refuse(call, 10054, "message size exceeds maximum allowed")
+    if config["discard"] == "old":
+        return
+    if config.get("discard_new_per_subject") and len(before) >= config["max_msgs_per_subject"]:
+        refuse(call, 10077, "maximum messages per subject exceeded")
+    # Where a subject is full, the new message takes the place of its oldest.
+    freed = before[:1] if len(before) >= config["max_msgs_per_subject"] > 0 else []
+    if 0 < config["max_msgs"] <= len(stream.messages) - len(freed):
+        refuse(call, 10077, "maximum messages exceeded")
+    room = config["max_bytes"] - stream.size + sum(size_of(each.subject, each.payload) for each in freed)
+    if config["max_bytes"] > 0 and room < size_of(subject, payload):
+        refuse(call, 10077, "maximum bytes exceeded")

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from adapters.contexts import connection, refused, write_context
 from natsmith.adapters.connecting import user_of
-from natsmith.adapters.connections import DEFAULT_SERVER, Connection, from_environment, home_directory
-from natsmith.errors import WrongValues
-from natsmith.model.units import Json
-
-
-def connection(
-    home: Path | None, environ: dict[str, str] | None = None, *, selected: dict[str, Json] | None = None, **flags: str
-) -> Connection:
-    """Return the connection of a user whose selected context, if any, is *selected*."""
-    if selected is not None and home is not None:
-        write_context(home / ".config", "main", selected)
-    return from_environment(environ or {}, Namespace(**flags), home=home)
-
-
-def write_context(config: Path, name: str, context: dict[str, Json]) -> None:
-    (config / "nats" / "context").mkdir(parents=True, exist_ok=True)
-    (config / "nats" / "context" / f"{name}.json").write_text(json.dumps(context))
-    (config / "nats" / "context.txt").write_text(f"{name}\n")
-
-
-def refused(home: Path | None, environ: dict[str, str] | None = None, **rest: Json) -> str:
-    with pytest.raises(WrongValues) as caught:
-        connection(home, environ, **rest)
-    return str(caught.value)
-
+from natsmith.adapters.connections import DEFAULT_SERVER, Connection, home_directory
 
 # Where from
 
@@ -225,141 +200,3 @@ def test_a_user_without_a_home_directory_has_none() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ("None\n", "") == (done.stdout, done.stderr)
-
-
-# What cannot be sent
-
-
-def test_text_that_is_not_utf8_is_refused_without_being_shown(tmp_path: Path) -> None:
-    assert "the environment: password holds bytes that are not UTF-8: write it as UTF-8" == refused(
-        tmp_path, {"NATS_USER": "u", "NATS_PASSWORD": "hunter2\udcff"}
-    )
-
-
-@pytest.mark.parametrize("key", ["creds", "ca", "inbox_prefix", "user"])
-def test_a_null_character_is_refused(tmp_path: Path, key: str) -> None:
-    assert "holds a null character: remove it" in refused(tmp_path, selected={key: "/a\0b"})
-
-
-@pytest.mark.parametrize("prefix", ["a b", "a..b", ".a", "a.*", "a.>", "a\tb", "."])
-def test_an_inbox_prefix_must_be_the_beginning_of_a_subject(tmp_path: Path, prefix: str) -> None:
-    assert "the flags: inbox prefix is not the beginning of a subject" in refused(tmp_path, inbox_prefix=prefix)
-
-
-@pytest.mark.parametrize("prefix", ["_INBOX", "_INBOX_me.", "a.b"])
-def test_an_inbox_prefix_may_end_with_a_dot(tmp_path: Path, prefix: str) -> None:
-    assert prefix == connection(tmp_path, inbox_prefix=prefix).inbox_prefix
-
-
-# Addresses
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("nats://u:p@host:4222", Connection(server="nats://host:4222", user="u", password="p")),
-        ("nats://t%40@host", Connection(server="nats://host", token="t@")),
-        ("u:p%2F@host:4222", Connection(server="nats://host:4222", user="u", password="p/")),
-        ("tls://u:p@a,tls://u:p@b", Connection(server="tls://a,tls://b", user="u", password="p")),
-        ("nats://u:@host", Connection(server="nats://host", user="u")),
-        ("wss://host/path", Connection(server="wss://host/path")),
-        ("nats://[::1]:4222", Connection(server="nats://[::1]:4222")),
-        ("host", Connection(server="nats://host")),
-    ],
-)
-def test_a_user_inside_an_address_becomes_a_setting(tmp_path: Path, url: str, expected: Connection) -> None:
-    assert expected == connection(tmp_path, {"NATS_URL": url})
-    assert expected == connection(tmp_path, server=url)
-
-
-def test_a_user_beside_an_address_wins_over_the_one_inside(tmp_path: Path) -> None:
-    made = connection(tmp_path, {"NATS_URL": "nats://a:b@host", "NATS_USER": "u", "NATS_PASSWORD": "p"})
-
-    assert Connection(server="nats://host", user="u", password="p") == made
-
-
-@pytest.mark.parametrize(
-    "url", ["http://host", "nats://", "nats://u:hunter2@", "nats://h:hunter2", "nats://hunter2,", "a b"]
-)
-def test_what_is_no_address_is_refused_without_being_shown(tmp_path: Path, url: str) -> None:
-    problem = refused(tmp_path, {"NATS_URL": url})
-
-    assert problem.startswith("the environment: the server is not an address: write it as nats://host:4222")
-    assert "hunter2" not in problem
-
-
-def test_different_users_inside_addresses_are_refused(tmp_path: Path) -> None:
-    assert "the servers' addresses name different users" in refused(tmp_path, server="nats://a:b@x,nats://c:d@y")
-
-
-def test_a_password_is_never_shown() -> None:
-    made = Connection(
-        server="nats://u:hunter2/x@host:4222,nats://hunter2@b", user="u", password="hunter2", token="hunter2"
-    )
-
-    assert "nats://host:4222,nats://b" == made.shown
-    assert "hunter2" not in repr(Connection(user="u", password="hunter2", token="hunter2"))
-
-
-# What natsmith does not do
-
-
-@pytest.mark.parametrize("name", ["NATS_JWT", "NATS_SEED", "NATS_SOCKS_PROXY"])
-def test_a_variable_that_would_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    problem = refused(tmp_path, {name: "hunter2"})
-
-    assert problem.startswith(f"{name} is set, but natsmith does not use it: unset it, and ")
-    assert "hunter2" not in problem
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "user_jwt",
-        "user_seed",
-        "nsc",
-        "socks_proxy",
-        "tls_first",
-        "jetstream_domain",
-        "jetstream_api_prefix",
-        "windows_cert_store",
-    ],
-)
-def test_a_key_of_a_context_that_would_lead_elsewhere_is_refused(tmp_path: Path, key: str) -> None:
-    problem = refused(tmp_path, selected={key: "hunter2"})
-
-    assert f"main.json: natsmith does not use {key}: take it out, and " in problem
-    assert "hunter2" not in problem
-
-
-def test_another_way_in_of_a_context_is_left_alone_where_the_way_is_settled(tmp_path: Path) -> None:
-    assert "x.creds" == connection(tmp_path, selected={"user_jwt": "x"}, creds="x.creds").creds
-
-
-def test_references_to_secrets_are_refused(tmp_path: Path) -> None:
-    assert "password is a reference, which natsmith does not follow: set NATS_PASSWORD instead" in refused(
-        tmp_path, selected={"user": "u", "password": "env://SECRET"}
-    )
-    assert "op: references to credentials are not followed: name a file" == refused(tmp_path, creds="op://vault/x")
-
-
-@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b"])
-def test_a_context_must_have_a_name(tmp_path: Path, name: str) -> None:
-    assert "which is not the name of a context: see `nats context ls`" in refused(tmp_path, {"NATS_CONTEXT": name})
-
-
-def test_a_context_must_exist(tmp_path: Path) -> None:
-    assert "--context or NATS_CONTEXT says 'no', but " in refused(tmp_path, {"NATS_CONTEXT": "no"})
-
-
-@pytest.mark.parametrize(
-    "text", ['{"password": "hunter2"', '["hunter2"]', '{"password": ["hunter2"]}', "\xff", "[" * 100_000]
-)
-def test_a_broken_context_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "x.json"
-    file.write_text(text, encoding="latin-1")
-
-    problem = refused(tmp_path, {"NATS_CONTEXT": str(file)})
-
-    assert problem.startswith(str(file))
-    assert "hunter2" not in problem

@@ -1,4 +1,4 @@
-"""The loader held against Helm's own reading: equal, or marked as ambiguous; and no more marked than needed."""
+"""The loader held against Helm's own reading: equal, or marked as ambiguous."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 import textwrap
@@ -14,10 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
+from adapters.bare import SCALARS, same
 from natsmith.adapters.documents import read_documents
 from natsmith.adapters.scalars import resolve
 from natsmith.adapters.values import load
@@ -26,37 +23,6 @@ from natsmith.model.units import Ambiguous, Json
 
 HELM = Path(sys.executable).with_name("helm")
 TEMPLATE = '{"values": {{ toJson .Values }} }\n'
-
-NASTY = """
-yes Yes YES yEs no No NO n N nO y Y on On ON off Off OFF oFF true True TRUE tRue false False FALSE null Null NULL nULL ~
-12:30 1:2:3 1:60 12:30:45.5 -1:30 00:30 08:30 1:30. 127.0.0.1:4222 0o17 0o18 -0o17 +0o17 0O17 017 018 08 0 00 -0 +0 -017 0777
-1_000 _1 1__0 1_ -_1 0_17 .5_0 1_000.5 1e1_0 _ -_ 0x1F 0X1F 0xg -0x1F +0x1F 0x_1 0x 0xFFFFFFFFFFFFFFFFFF 0b11 0B11 -0b11 0b-1 0b2
-1e3 1E3 1e+3 1.0e3 1.5e3 1e-3 .5 5. 5.e3 -.5 +.5 1.0 1.10 01.5 01e3 00.5 inf nan Infinity NaN +.nan 1e-400 1e400 -1e999
-2026-01-31 2026-01-31T12:00:00Z 2001-12-14t21:59:43.10-05:00 2026-1-1 2026-13-45 99999-01-01 20260131 = << +12 -12 . .. + -- 1e 1e+ e3 .e3
-9007199254740991 9007199254740992 9007199254740993 9223372036854775807 9223372036854775808 18446744073709551615
--9223372036854775809 99999999999999999999999 1e20 1e21 1000000000000000000000 123456 12345678901 0.1 123456789.5 0.0 -0.0
-0777 1,000 1.2.3 4e5a abc 0xAp1 0x1p4 1.5:30 1i 100% 1Gi 10Mi 5m 3h a:b http://x $KV.b.> messages.> é 猫 a#b x=y
-"""
-REFUSED_BY_HELM = [".inf", "-.Inf", "+.INF", ".nan", ".NaN"]
-
-
-def generated(count: int) -> list[str]:
-    """Return bare scalars made of what numbers, times and booleans are made of."""
-    chance = random.Random(7)  # noqa: S311 - a fixed seed makes the same scalars in every run
-    found: set[str] = set()
-    while len(found) < count:
-        word = "".join(chance.choices("0123456789" * 2 + "01" * 3 + "+-._:eExXobOBTZnyf", k=chance.randint(1, 7)))
-        if (
-            word[-1] != ":"
-            and word != "-"
-            and not word.startswith("---")
-            and word.lower().lstrip("+-") not in (".inf", ".nan")
-        ):
-            found.add(word)
-    return sorted(found)
-
-
-SCALARS = [*NASTY.split(), *generated(1500)]
 
 
 @pytest.fixture
@@ -80,15 +46,6 @@ def helm(tmp_path: Path) -> Callable[..., Json]:
         return json.loads(run.stdout[run.stdout.index('{"values"') :])["values"]
 
     return values
-
-
-def same(ours: Json, helms: Json) -> bool:
-    """Tell whether both are the same JSON; Helm has one kind of number."""
-    if isinstance(ours, bool) or isinstance(helms, bool):
-        return ours is helms
-    if isinstance(ours, int | float) and isinstance(helms, int | float):
-        return float(ours) == float(helms)
-    return type(ours) is type(helms) and bool(ours == helms)
 
 
 def without_nulls(value: Json) -> Json:
@@ -134,25 +91,6 @@ def test_every_bare_key_is_what_helm_reads_or_ambiguous(tmp_path: Path, helm: Ca
         and ours[f"m{index}"] != helms[f"m{index}"]
     ]
     assert differing == []
-
-
-def test_what_pyyaml_takes_for_something_else_is_ambiguous() -> None:
-    """Only numbers that PyYAML alone takes for text, such as 1e3 and -.5, are read as the others read them."""
-    differing = []
-    for scalar in SCALARS:
-        ours = resolve(scalar)
-        if isinstance(ours, Ambiguous):
-            continue
-        theirs = yaml.safe_load(scalar)
-        number = re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", scalar)
-        if not same(ours, theirs) and not (number and theirs == scalar):
-            differing.append((scalar, ours, theirs))
-    assert differing == []
-
-
-@pytest.mark.parametrize("scalar", REFUSED_BY_HELM)
-def test_what_helm_cannot_read_is_ambiguous(scalar: str) -> None:
-    assert isinstance(resolve(scalar), Ambiguous)
 
 
 STRUCTURES = [
@@ -260,60 +198,3 @@ def test_set_lies_over_files_as_with_helm(tmp_path: Path, helm: Callable[..., Js
 
     assert len(sets) > 40
     assert without_nulls(helm([str(file)], sets)) == loaded(str(file), sets=sets)
-
-
-# No more is ambiguous than has to be.
-
-steady = settings(deadline=None, derandomize=True, database=None)
-
-
-@steady
-@given(st.integers(-(2**53), 2**53))
-def test_plain_integers_are_never_ambiguous(number: int) -> None:
-    assert (int, number) == (type(resolve(str(number))), resolve(str(number)))
-
-
-@steady
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_plain_floats_are_never_ambiguous(number: float) -> None:
-    assert number == resolve(repr(number))
-
-
-WORDS = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
-
-
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-@steady
-@given(st.sampled_from(LETTERS), st.text(LETTERS + "0123456789_.*>$-"))
-def test_words_are_never_ambiguous(first: str, rest: str) -> None:
-    word = first + rest
-    assume(word.lower() not in WORDS)
-
-    assert (str, word) == (type(resolve(word)), resolve(word))
-
-
-@steady
-@given(st.sampled_from(SCALARS + REFUSED_BY_HELM))
-def test_quoted_scalars_are_never_ambiguous(scalar: str) -> None:
-    for text in (json.dumps(scalar, ensure_ascii=False), f"'{scalar}'"):
-        value = read_documents(text.encode(), "f.yaml")[0]
-        assert (str, scalar) == (type(value), value)
-
-
-@pytest.mark.parametrize(
-    ("scalar", "value"),
-    [
-        ("true", True),
-        ("False", False),
-        ("null", None),
-        ("~", None),
-        ("", None),
-        ("+5", 5),
-        ("0x1F", 31),
-        ("1Gi", "1Gi"),
-    ],
-)
-def test_what_everyone_reads_alike_is_never_ambiguous(scalar: str, value: Json) -> None:
-    assert (type(value), value) == (type(resolve(scalar)), resolve(scalar))

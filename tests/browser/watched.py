@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nats.aio.client import Client
+
 from embedded import Embedded
+from waiting import eventually
 
 VALUES = {
     "buckets": {
@@ -105,3 +108,17 @@ def changed(values: Mapping[str, Any], path: Sequence[str], value: object) -> di
         place = place[each]
     place[path[-1]] = value
     return result
+
+
+async def refused(client: Client, payload: bytes) -> None:
+    """Have a worker refuse a message for good."""
+    stream = client.jetstream()
+    await stream.publish("messages.one", payload)
+    worker = await stream.pull_subscribe_bind("workers", "MESSAGES")
+    (message,) = await worker.fetch(1)
+    await message.term()
+
+    async def noted() -> bool:
+        return (await stream.stream_info("DEAD")).state.messages > 0
+
+    await eventually(noted, within=5)

@@ -1,4 +1,4 @@
-"""The commands of a page's section, run as somebody types them: with this Helm, these images, this release and its namespace."""
+"""The commands of a page, run as somebody types them: with this Helm, these images, this release and its namespace."""
 
 from __future__ import annotations
 
@@ -26,29 +26,58 @@ asyncio.run(main())
 """
 """What `nats request` does; the nats CLI is not here."""
 
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
 
 def blocks(title: str, page: str = "upgrade.md") -> list[str]:
     """Return the shell blocks of a page's section, without those of the sections in it."""
     text = (ROOT / "docs" / page).read_text()
     section = re.split(rf"^#+ {re.escape(title)}\n", text, maxsplit=1, flags=re.MULTILINE)[1]
     section = re.split(r"^##+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return SHELL.findall(section)
 
 
-def typed(dev: Release, block: str, folder: Path, environment: dict[str, str] | None = None) -> Ran:
-    """Run a block that is about the release `dev` in a folder, until its first command that fails; files that it names are there."""
-    programs = folder / "bin"
-    programs.mkdir(exist_ok=True)
-    if not (folder / "charts").exists():
-        (folder / "charts").symlink_to(ROOT / "charts")
+def every_command(page: str, release: Release, folder: Path, over: Path) -> list[str]:
+    """Type a page from its beginning to its end, with the values *over* for this cluster; return its commands, of which none failed."""
+    text = (ROOT / "docs" / page).read_text()
+    commands = [line for block in SHELL.findall(text) for line in block.splitlines()]
+    for command in commands:
+        ran = typed(release, command, folder, over=over)
+        assert 0 == ran.code, f"{command}\n{ran.text}"
+    return commands
+
+
+def typed(
+    release: Release,
+    block: str,
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    *,
+    over: Path | None = None,
+) -> Ran:
+    """Run a block that is about a release in a folder, until its first command that fails; files that it names are there."""
+    for name in ("charts", "values"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    programs = _programs(release, folder / "bin", over)
+    block = block.replace("messaging", release.namespace.name)
+    block = block.replace("dev-natsmith", release.fullname).replace(" dev ", f" {release.name} ")
+    block = block.replace("nats:2.15.1-alpine", os.environ["NATS_IMAGE"])
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = ["env", "-C", str(folder), "bash", "-eo", "pipefail", "-c", block]
+    return run(words, seconds=420, environment={"PATH": path, **(environment or {})})
+
+
+def _programs(release: Release, place: Path, over: Path | None) -> Path:
+    """Put into a folder what is typed as `helm` and `nats`, and return it."""
+    here = shlex.join([*(["-f", str(over)] if over else []), *images()])
+    # A Helm that was built without its version takes an old Kubernetes for granted: docs/cluster.md.
+    verbs = f'upgrade) set -- "$@" {here};; template) set -- "$@" --kube-version 1.34 {here};;'
+    place.mkdir(exist_ok=True)
     for name, words in (
-        ("helm", f'case "$1" in upgrade) set -- "$@" {shlex.join(images())};; esac; exec {shlex.quote(dev.helm)} "$@"'),
+        ("helm", f'case "$1" in {verbs} esac; exec {shlex.quote(release.helm)} "$@"'),
         ("nats", f'exec {shlex.quote(sys.executable)} -c {shlex.quote(STAND_IN)} "$@"'),
     ):
-        (programs / name).write_text(f"#!/bin/sh\n{words}\n")
-        (programs / name).chmod(0o755)
-    block = block.replace("messaging", dev.namespace.name)
-    block = block.replace("dev-natsmith", dev.fullname).replace(" dev ", f" {dev.name} ")
-    block = block.replace("nats:2.15.1-alpine", os.environ["NATS_IMAGE"])
-    given = {"PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}", **(environment or {})}
-    return run(["env", "-C", str(folder), "bash", "-ec", block], seconds=420, environment=given)
+        (place / name).write_text(f"#!/bin/sh\n{words}\n")
+        (place / name).chmod(0o755)
+    return place

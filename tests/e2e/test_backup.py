@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import sys
 from pathlib import Path
 
-from e2e.cluster import run
-from e2e.release import ROOT, MakeRelease, Release, images
-from e2e.test_production import commands
+from e2e.page import every_command
+from e2e.release import MakeRelease
 
-PAGE = ROOT / "docs" / "backup.md"
 SMALL = {
     "nats": {"resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}},
     "buckets": {"sessions": {"ttlSeconds": 3600}},
 }
-
-
-def typed(command: str, release: Release, small: Path) -> str:
-    """Return a command of the page as somebody types it here."""
-    command = re.sub(
-        r"\bhelm\b", release.helm, command.replace("-n messaging", f"-n {release.namespace.name}"), count=1
-    )
-    return command.replace("-f values/dev.yaml", f"-f values/dev.yaml -f {small} {' '.join(images())}")
 
 
 async def test_every_command_of_the_page_works(release: MakeRelease, tmp_path: Path) -> None:
@@ -32,19 +19,9 @@ async def test_every_command_of_the_page_works(release: MakeRelease, tmp_path: P
     dev, drill = release("dev"), release("drill")
     small = tmp_path / "small.json"
     small.write_text(json.dumps(SMALL))
-    (tmp_path / "charts").symlink_to(ROOT / "charts")
-    (tmp_path / "values").symlink_to(ROOT / "values")
     dev.installed(["dev.yaml", str(small)])
     before = await dev.filled()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    found = commands(PAGE.read_text())
-    for command in found:
-        ran = run(
-            ["env", "-C", str(tmp_path), "bash", "-c", f"set -o pipefail; {typed(command, dev, small)}"],
-            environment={"PATH": path},
-        )
-        assert 0 == ran.code, f"{command}\n{ran.text}"
-    assert 5 == len(found)
+    assert 5 == len(every_command("backup.md", dev, tmp_path, small))
     assert before == await drill.held()
 
     # Who may only back up is told which right is missing.

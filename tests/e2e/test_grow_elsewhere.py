@@ -44,7 +44,7 @@ async def test_three_servers_become_one_elsewhere(release: MakeRelease, tmp_path
             (tmp_path / f"{name}.yaml").write_text(json.dumps({"server": f"nats://127.0.0.1:{port}", "accounts": way}))
         brought = typed(one, bring, tmp_path)
     assert 0 == brought.code, brought.text
-    assert "0 left." in brought.out
+    assert "0 left out." in brought.out
     adopted = typed(one, upgrade, tmp_path)
     assert 0 == adopted.code, adopted.text
     assert before == await one.held()

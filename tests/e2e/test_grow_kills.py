@@ -130,7 +130,7 @@ async def test_growth_goes_on_where_it_was_killed(release: MakeRelease, tmp_path
 
     assert 0 == grown.code, grown.text
     last = dev.namespace.kubectl("logs", str(dev.pods("provisioner")[-1]["metadata"]["name"])).text
-    assert "0 left." in last
+    assert "0 left out." in last
     assert " 0 brought before" not in last, "what came before the first kill came again"
     dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=120s")
     assert stored == await large(dev)

@@ -121,7 +121,7 @@ def test_without_a_quorum_nothing_is_written(release: MakeRelease, tmp_path: Pat
     dev.namespace.kubectl("rollout", "status", f"statefulset/{dev.fullname}", "--timeout=120s")
 
     assert 75 == refused.code, refused.text
-    assert "More than half of the " in refused.text
+    assert "More than half of the cluster's servers must run" in refused.text
     assert 64 == dev.exported()["buckets"]["soak"]["history"]
     assert "0 changes, 3 unchanged" in dev.namespace.kubectl(*toolbox, "plan", "-f", "-", stdin=document).out
 

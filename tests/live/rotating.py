@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import nats.aio.client
 import nats.errors
+import pytest
 
 from chart import Manifest, Rendered
-from installed import Installed, connected
-from memory_cluster import Cluster
+from installed import Installed, connected, installed
+from memory_cluster import Cluster, serving
 from natsmith.adapters.closing import closed
 from releases import NAMESPACE, Values, rendered
+from versions import binary
 from waiting import eventually
 
 LOADED = "Reloaded server configuration"
@@ -96,3 +100,47 @@ async def refused(running: Installed, **login: Any) -> bool:
             answers.add(True)
     [answer] = answers
     return answer
+
+
+START: Values = {
+    "nats": {
+        "jetstream": {
+            "memory": "64Mi",
+            "storage": {"persistent": False, "size": "256Mi"},
+        }
+    },
+    "accounts": {"A": {"users": {"u": {}}}},
+    "buckets": {"b": {"ttlSeconds": 60}},
+}
+Step = tuple[Rendered, list[Manifest]]
+Run = Callable[..., Installed]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Serve a cluster of the test's own, in which upgrades find what was before."""
+    with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Run the servers of a release, of a version."""
+    with ExitStack() as stack:
+        yield lambda step, version: stack.enter_context(
+            installed(step[0], tmp_path, others=step[1], binary=binary(version))
+        )
+
+
+@pytest.fixture
+async def clients() -> AsyncIterator[Callable[[Installed], Clients]]:
+    """Give connections that are closed when the test ends."""
+    made: list[Clients] = []
+
+    def one(running: Installed) -> Clients:
+        made.append(Clients(running))
+        return made[-1]
+
+    yield one
+    for each in made:
+        await each.close()

@@ -34,7 +34,7 @@ async def test_one_tar_goes_out_and_comes_back(servers: Servers, tmp_path: Path,
     process = await before.start("backup", "-")
     data, said = await asyncio.wait_for(process.communicate(), 60)
     assert 0 == process.returncode, said.decode()
-    assert "9 streams backed up, 0 left." in said.decode()
+    assert "9 streams backed up, 0 left out." in said.decode()
     assert [] == list(spool.iterdir())
 
     with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230
@@ -85,7 +85,7 @@ async def test_what_is_in_memory_is_told(servers: Servers, tmp_path: Path, hands
     natsmith = Natsmith(tmp_path, there)
     ran = await natsmith("backup", "b")
     assert (0 if can else 3) == ran.code, ran.text
-    assert ("backed up CACHE: 3 messages" if can else "left CACHE: it is in memory") in ran.stdout
+    assert ("backed up CACHE: 3 messages" if can else "left out CACHE: it is in memory") in ran.stdout
     assert 0 == (await natsmith("backup", "c", "--leave", "CACHE")).code
     assert 0 == (await Natsmith(tmp_path, here)("restore", "b")).code
     assert (["CACHE", "S"] if can else ["S"]) == await names(other)
@@ -103,7 +103,7 @@ async def test_what_was_lost_alone_is_restored(servers: Servers, tmp_path: Path,
     await one.api("STREAM.DELETE.T")
     await one.write("S", 1)
     ran = await natsmith("restore", "b", "--only", "T")
-    assert (0, "1 stream restored, 0 restored before, 0 left.") == (ran.code, ran.last), ran.text
+    assert (0, "1 stream restored, 0 restored before, 0 left out.") == (ran.code, ran.last), ran.text
     assert before == await one.messages("T")
     assert 4 == (await one.api("STREAM.INFO.S"))["state"]["messages"]
     ran = await natsmith("restore", "b", "--only", "V")

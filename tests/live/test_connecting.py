@@ -1,4 +1,4 @@
-"""Connecting: what is waited for, what is refused at once, and what happens when a connection ends."""
+"""Connecting: what is waited for, and what is refused at once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from typing import Any
 import nkeys
 import pytest
 
-from contract import stream
 from embedded import Embedded
 from natsmith.adapters.connections import Connection, from_environment
-from natsmith.adapters.jetstream import JetStream, connect
+from natsmith.adapters.jetstream import connect
 from natsmith.errors import DecisionNeeded, NotReady, WrongValues
 from natsmith.log import Log
 
@@ -107,13 +106,6 @@ async def test_a_password_that_the_server_learns_later_is_waited_for(private_ser
     async with await waiting as server:
         assert (await server.account()).version
     assert told.getvalue().count("\n") == 1
-
-
-def freeze(embedded: Embedded) -> None:
-    """Stop the server's process, which keeps its connections, and wait until it is stopped."""
-    embedded.signal(signal.SIGSTOP)
-    assert embedded.process
-    os.waitpid(embedded.process.pid, os.WUNTRACED)
 
 
 def reload(embedded: Embedded, change: dict[str, Any]) -> None:
@@ -234,77 +226,3 @@ async def test_the_servers_of_a_cluster_are_tried_one_after_the_other(
 
     async with await connect(several, timeout=10, log=Log(stream=told)) as server:
         assert await server.streams() == []
-
-
-async def test_a_server_that_does_not_answer_is_not_waited_for_longer_than_a_request_may_take(
-    private_server: Start,
-) -> None:
-    embedded = private_server()
-    async with await connect(Connection(server=embedded.url), timeout=10, log=Log()) as server:
-        server.timeout = 0.3
-        freeze(embedded)
-
-        with pytest.raises(NotReady, match=r"did not answer \$JS\.API\.STREAM\.LIST within 0\.3 s"):
-            await server.streams()
-        embedded.signal(signal.SIGCONT)
-
-
-async def test_requests_fail_at_once_when_the_connection_is_lost(private_server: Start) -> None:
-    embedded = private_server()
-    async with await connect(Connection(server=embedded.url), timeout=10, log=Log()) as server:
-        freeze(embedded)
-        requests = [asyncio.create_task(server.stream(f"S{number}")) for number in range(5)]
-        await asyncio.sleep(0.05)  # lets the requests leave; a server that is stopped answers none of them
-        embedded.kill()
-
-        for error in await asyncio.gather(*requests, return_exceptions=True):
-            assert isinstance(error, NotReady)
-            assert "was lost before it answered" in str(error), "or else it was waited for until a time-out"
-
-
-async def test_nothing_goes_on_after_a_lost_connection_is_closed(private_server: Start) -> None:
-    """Whoever closes in the moment of a new attempt to connect must not leave nats-py trying for ever."""
-    embedded = private_server()
-    async with await connect(Connection(server=embedded.url), timeout=10, log=Log()) as server:
-        # Time itself is what is waited for: nats-py tries at once only after the pause between two attempts.
-        await asyncio.sleep(0.3)
-        freeze(embedded)
-        request = asyncio.create_task(server.stream("S"))
-        await asyncio.sleep(0.05)  # lets the request leave; a server that is stopped does not answer it
-        embedded.kill()
-        await asyncio.gather(request, return_exceptions=True)
-
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-async def test_a_server_that_comes_back_is_used_again(private_server: Start) -> None:
-    embedded = private_server()
-    async with await connect(Connection(server=embedded.url), timeout=10, log=Log(stream=io.StringIO())) as server:
-        await server.create_stream(stream(storage="file"))
-        embedded.kill()
-        await asyncio.to_thread(embedded.start)
-
-        assert [each.config["name"] for each in await server.streams()] == ["S"]
-
-
-@pytest.mark.parametrize("turns", range(4))
-async def test_a_connection_may_be_closed_while_it_is_being_lost(private_server: Start, turns: int) -> None:
-    """nats-py cancels its own close() where that waits for the same end of the connection as its next attempt."""
-    embedded = private_server()
-    server = await connect(Connection(server=embedded.url), timeout=10, log=Log())
-    client = server.link.client
-    embedded.kill()
-    while not client.is_reconnecting:  # noqa: ASYNC110  (nats-py tells nobody of this turn of the loop)
-        await asyncio.sleep(0)
-    for _ in range(turns):
-        await asyncio.sleep(0)
-
-    await server.close()
-    assert client.is_closed
-
-
-async def test_a_closed_connection_answers_nothing(server: JetStream) -> None:
-    await server.close()
-
-    with pytest.raises(NotReady, match="ended"):
-        await server.streams()

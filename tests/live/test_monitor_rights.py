@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import nats.aio.client
 import pytest
 import yaml
 
-import chart
 from builders import desired
 from embedded import Embedded, nats_server
-from installed import data
+from granting import ALLOWED, INBOX, VALUES
 from natsmith.actions.apply import apply
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.jetstream import connect
@@ -28,35 +26,13 @@ from seeing import Monitor, monitoring
 from versions import VERSIONS, binary
 from waiting import Eventually
 
-ROOT = Path(__file__).parents[2]
 PASSWORD = "pw"
-INBOX = "_INBOX_natsmith"
 ALL = ""
 """Stands for the monitor that lacks nothing."""
 
 VALUES_ACCOUNT = "app"
 """The account of values that name none; the server calls it otherwise."""
 
-VALUES: dict[str, Any] = {
-    "buckets": {
-        "service_registry": {"profile": "serviceRegistry", "ttlSeconds": 600},
-        "elections": {"profile": "election"},
-        "sessions": {"ttlSeconds": 600},
-    },
-    "streams": {"S": {"subjects": ["s.>"], "consumers": {"w": {"deadLetter": {}}}}},
-}
-
-
-def rights(*sets: str) -> dict[str, Any]:
-    """Return what the monitor may do, from the chart's own nats.conf for the values above."""
-    streams = ("--set-json", f"streams={json.dumps(VALUES['streams'])}")
-    more = [*streams, *(word for each in ("monitor.enabled=true", *sets) for word in ("--set", each))]
-    users = data(chart.render(more=more))["accounts"]["app"]["users"]
-    [found] = [each["permissions"] for each in users if each["user"] == "monitor-app"]
-    return dict(found)
-
-
-ALLOWED = rights()
 TO_HEAR = "subscribe to "
 RIGHTS = [*ALLOWED["publish"]["allow"], *(TO_HEAR + each for each in ALLOWED["subscribe"]["allow"])]
 QUIET = ("CONSUMER.DELETE", "$JS.FC", "$SYS.REQ.USER.INFO")
@@ -258,17 +234,6 @@ async def test_the_server_lets_it_hear_nothing_else(embedded: Embedded, subject:
     await client.close()
 
 
-def test_security_md_says_the_same_rights() -> None:
-    """Who grants them by hand grants what the chart grants."""
-    text = (ROOT / "SECURITY.md").read_text().partition("## The rights that a monitor needs")[2].partition("\n## ")[0]
-    named = {each for each in re.findall(r"`([^` ]+)`", text) if each.startswith("$")}
-    generic = {re.sub("KV_(service_registry|elections)", "KV_<bucket>", each) for each in ALLOWED["publish"]["allow"]}
-
-    assert {*generic, *ALLOWED["subscribe"]["allow"]} - {f"{INBOX}.>", "$JS.API.STREAM.MSG.GET.S_w_dead"} == named - {
-        "$JS.API.STREAM.MSG.GET.*"
-    }
-
-
 async def test_the_server_sends_an_answer_where_a_question_says(embedded: Embedded) -> None:
     """What permissions of NATS do not keep, and SECURITY.md says so: an answer of JetStream's, stored as an entry.
 
@@ -292,10 +257,3 @@ async def test_the_server_sends_an_answer_where_a_question_says(embedded: Embedd
     assert "account_info_response" in base64.b64decode(answer["message"]["data"]).decode()
     await client.close()
     await owner.close()
-
-
-def test_values_are_read_on_demand_only() -> None:
-    """With `monitor.showValues` it may read messages one by one, and is otherwise as before."""
-    shown = set(rights("monitor.showValues=true")["publish"]["allow"])
-
-    assert {"$JS.API.STREAM.MSG.GET.*"} == shown - set(ALLOWED["publish"]["allow"])

@@ -74,13 +74,13 @@ async def _one(what: BackingUp, name: str) -> Brought:
     """Write one stream, again where its server went or a run made it anew meanwhile."""
     if name in what.leave or name == state.STREAM:
         ours = f"{NOTES} and lock, which are of this place and time"
-        return Brought(stream=name, fate="left", why=ASKED if name in what.leave else ours)
+        return Brought(stream=name, fate="left out", why=ASKED if name in what.leave else ours)
     tries = TRIES
     while True:
         tries -= 1
         info = await _there(what, name)
         if info is None:
-            return Brought(stream=name, fate="left", why=GONE)
+            return Brought(stream=name, fate="left out", why=GONE)
         began, size = clock(), info.bytes
         what.log.info("back up", stream=name, messages=info.messages, bytes=size)
         told = partial(_told, what.progress, name, size)
@@ -88,7 +88,7 @@ async def _one(what: BackingUp, name: str) -> Brought:
             taken, stay = await what.writer.stream(what.account, what.source, info, told)
         except Refused as refused:
             if refused.code != STREAM_NOT_FOUND or not tries:
-                return Brought(stream=name, fate="left", why=_left(what.source, name, refused, info.config))
+                return Brought(stream=name, fate="left out", why=_left_out(what.source, name, refused, info.config))
         except NotReady:
             if not tries:
                 raise
@@ -138,8 +138,8 @@ async def _nobody_changes(source: FromServer, timeout: float) -> None:
         await asyncio.sleep(lease.POLL_SECONDS)
 
 
-def _left(source: FromServer, name: str, refused: Refused, config: dict[str, object]) -> str:
-    """Return why a stream is left that the server does not send."""
+def _left_out(source: FromServer, name: str, refused: Refused, config: dict[str, object]) -> str:
+    """Return why a stream is left out that the server does not send."""
     if refused.code == STREAM_NOT_FOUND:
         return GONE
     if config.get("storage") == "memory":

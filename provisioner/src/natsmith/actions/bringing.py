@@ -92,12 +92,12 @@ async def look(what: Bringing, *, alone: bool = False) -> tuple[list[Brought], l
         if here and _metadata(here).get(COMING) == mark:
             here = None
         if name in what.leave:
-            rows.append(Brought(stream=name, fate="left", why=ASKED))
+            rows.append(Brought(stream=name, fate="left out", why=ASKED))
         elif here and _metadata(here).get(BROUGHT) == mark:
-            rows.append(_told(here, "there", consumers=here.consumers))
+            rows.append(_told(here, "kept", consumers=here.consumers))
         elif name == state.STREAM and (here or not what.notes):
             why = f"{NOTES}; here are newer ones" if here else f"{NOTES}, of another time"
-            rows.append(Brought(stream=name, fate="left", why=why))
+            rows.append(Brought(stream=name, fate="left out", why=why))
         elif here:
             problems.append(_twice(source, target, info, here))
         elif info.config.get("sources") and level >= SOURCES_KNOW_LEVEL:
@@ -219,7 +219,7 @@ def _copies_again(source: Source, target: JetStream, info: StreamInfo) -> str:
 
 def _replicas(what: Bringing, info: StreamInfo) -> int:
     """Return how many replicas a stream is to have."""
-    if not what.target.link.greeting.get("cluster"):
+    if not what.target.link.clustered:
         return 1
     return (what.replicas or {}).get(info.config["name"]) or info.config.get("num_replicas", 1)
 
@@ -247,7 +247,7 @@ async def _one(what: Bringing, info: StreamInfo, lock: Lease | None, *, alone: b
             # Servers before 2.15 cannot write down what is in memory.
             sends = error.request.startswith("STREAM.SNAPSHOT")
             cannot = f"{source.where} cannot send it" if sends else f"{target.link.where} cannot take it"
-            return Brought(stream=name, fate="left", why=f"it is in memory, and {cannot}")
+            return Brought(stream=name, fate="left out", why=f"it is in memory, and {cannot}")
         if isinstance(error, Refused):
             raise DecisionNeeded(_refused(source, target, name, error)) from error
         raise

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from natsmith.actions import state
 from natsmith.adapters import copies, wire
-from natsmith.adapters.server import ConsumerInfo, Server, StreamInfo
+from natsmith.adapters.server import Account, ConsumerInfo, Server, StreamInfo
 from natsmith.errors import DecisionNeeded
 from natsmith.model.desired import Desired, Id, Resource
 from natsmith.model.moving import Moving
@@ -50,9 +50,25 @@ async def observe(
     limits, streams = await asyncio.gather(server.account(), server.streams())
     wanted = {each.id: each for each in desired.of(account)}
     moves = copies.moves(streams)
+    objects = _of_streams(streams, moves, wanted)
+    for consumers in await in_parallel(consumers_of, _asked(objects, wanted, everything=everything)):
+        for each in consumers:
+            if each.config.get("durable_name"):
+                consumer = wire.decode_consumer(each, wanted.get(Id(each.stream, each.name)))
+                objects[consumer.id] = consumer
+    there = {info.config["name"] for info in streams}
+    if state.STREAM in there and any(each.applied is None for each in objects.values()):
+        objects = await _unless_forbidden(_remembered(server, objects), objects, lacks)
+    observed = _observed(objects, limits, streams, moves)
+    return await _counted(server, desired, observed, account) if counted else observed
+
+
+def _of_streams(
+    streams: Sequence[StreamInfo], moves: Iterable[Moving], wanted: Mapping[Id, Resource]
+) -> dict[Id, Found]:
+    """Return what streams are, but natsmith's own; what is being moved is as it was before."""
     moved = {name for each in moves for name in (each.record.home, each.record.source)}
     objects: dict[Id, Found] = {}
-    own = [info.config["name"] for info in streams if _is_own(info.config["name"])]
     for info in streams:
         name = info.config["name"]
         if not _is_own(name) and name not in moved:
@@ -60,40 +76,40 @@ async def observe(
             objects[found.id] = found
     for moving in moves:
         objects |= _under_way(moving, streams, wanted)
+    return objects
+
+
+def _asked(objects: Mapping[Id, Found], wanted: Mapping[Id, Resource], *, everything: bool) -> list[str]:
+    """Return the streams whose consumers matter to a plan, or with *everything* all that have some."""
     with_consumers = {each.stream for each in wanted.values() if each.kind is CONSUMER}
     renamed = {each.renamed_stream for each in wanted.values()}
-    asked = [
+    return [
         each.stream
         for each in objects.values()
         if each.consumers
         and (everything or each.stream in with_consumers | renamed or each.id in wanted or each.applied)
     ]
-    for consumers in await in_parallel(consumers_of, asked):
-        for each in consumers:
-            if each.config.get("durable_name"):
-                consumer = wire.decode_consumer(each, wanted.get(Id(each.stream, each.name)))
-                objects[consumer.id] = consumer
-    if state.STREAM in own and any(each.applied is None for each in objects.values()):
-        objects = await _unless_forbidden(_remembered(server, objects), objects, lacks)
-    observed = Observed(
+
+
+def _observed(
+    objects: Mapping[Id, Found], account: Account, streams: Sequence[StreamInfo], moves: Iterable[Moving]
+) -> Observed:
+    """Return an account that has these objects, before anything in it is counted."""
+    own = [info for info in streams if _is_own(info.config["name"])]
+    unknown = {info.config["name"] for info in own if not wire.applied_of(info.config.get("metadata") or {})}
+    return Observed(
         objects=objects,
-        limits=limits.limits,
-        version=limits.version,
-        level=limits.level,
-        clustered=limits.clustered,
+        limits=account.limits,
+        version=account.version,
+        level=account.level,
+        clustered=account.clustered,
         own=len(own),
-        strangers=frozenset(
-            info.config["name"]
-            for info in streams
-            if _is_own(info.config["name"]) and not wire.applied_of(info.config.get("metadata") or {})
-        )
-        - {state.STREAM, *(each.record.carrier for each in moves)},
-        memory=limits.memory,
-        storage=limits.storage,
-        all_streams=limits.streams,
-        all_consumers=limits.consumers,
+        strangers=frozenset(unknown - {state.STREAM, *(each.record.carrier for each in moves)}),
+        memory=account.memory,
+        storage=account.storage,
+        all_streams=account.streams,
+        all_consumers=account.consumers,
     )
-    return await _counted(server, desired, observed, account) if counted else observed
 
 
 async def _unless_forbidden(answer: Awaitable[Result], otherwise: Result, lacks: Lacks | None) -> Result:

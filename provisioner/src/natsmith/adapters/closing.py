@@ -27,7 +27,7 @@ async def ended(task: asyncio.Task[None]) -> None:
     """Cancel *task* until it is over.
 
     nats-py tries to connect in a loop, and on Python 3.11 the ``wait_for`` in there loses a cancellation that comes in
-    the moment of an answer. A loop that goes on would keep ``asyncio.run`` from ending: tests/live/test_connecting.py.
+    the moment of an answer. A loop that goes on would keep ``asyncio.run`` from ending: tests/live/test_connecting_lost.py.
     """
     while not task.done():
         task.cancel()

@@ -15,7 +15,7 @@ from natsmith.adapters import answers, wire
 from natsmith.adapters.api import PASSING, Api
 from natsmith.adapters.connecting import Waiting
 from natsmith.adapters.connections import Connection
-from natsmith.adapters.link import Link, opened
+from natsmith.adapters.link import QUORUM, Link, opened
 from natsmith.adapters.relay import relayed
 from natsmith.adapters.server import (
     CONSUMER_NOT_FOUND,
@@ -60,10 +60,8 @@ class JetStream(Api):
 
     async def account(self) -> Account:
         """Return the server's version and the account's limits."""
-        greeting = self._link.greeting
-        return answers.account(
-            await self.ask("INFO"), version=greeting.get("version", ""), clustered=bool(greeting.get("cluster"))
-        )
+        version = self._link.greeting.get("version", "")
+        return answers.account(await self.ask("INFO"), version=version, clustered=self._link.clustered)
 
     async def streams(self) -> list[StreamInfo]:
         """Return every stream of the account."""
@@ -223,8 +221,8 @@ async def _ready_account(server: JetStream, waiting: Waiting) -> Account:
             return await server.account()
         except NotReady as error:
             cure = "Check that JetStream is on, and the server's log"
-            if server.link.greeting.get("cluster"):
-                cure = "More than half of the servers of its cluster have to run: see which do, and their logs"
+            if server.link.clustered:
+                cure = f"{QUORUM}: see which do, and their logs"
             waiting.because_of_jetstream(error, "JetStream does not answer yet", cure)
         except Refused as error:
             if error.code == NO_JETSTREAM:

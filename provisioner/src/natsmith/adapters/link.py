@@ -28,6 +28,7 @@ RETRY_SECONDS = 0.25
 
 ATTEMPT_SECONDS = 2
 NO_RESPONDERS = "503"
+QUORUM = "More than half of the cluster's servers must run"
 ENDED = (ConnectionResetError, BrokenPipeError, nats.errors.UnexpectedEOF)
 """What a refused password also looks like, when the end of the connection overtakes the reason."""
 
@@ -72,6 +73,11 @@ class Link:
         # nats-py shows the version in a type of its own and the cluster not at all.
         greeting: dict[str, Any] = self._client._server_info
         return greeting
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self.greeting.get("cluster"))
 
     @property
     def client(self) -> nats.aio.client.Client:
@@ -145,7 +151,7 @@ class Link:
     @property
     def quorum(self) -> str:
         """What silence may mean: without a quorum a cluster's JetStream mostly does not refuse, but says nothing."""
-        return " (no quorum? More than half of the cluster's servers must run)" if self.greeting.get("cluster") else ""
+        return f" (no quorum? {QUORUM})" if self.clustered else ""
 
     async def listen(self, subject: str, heard: Hearer) -> Callable[[], Awaitable[None]]:
         """Have *heard* called with every message on *subject*; the answer ends that."""

@@ -131,7 +131,7 @@ def _only(args: argparse.Namespace, pairs: dict[str, FromBackup]) -> dict[str, F
 
 
 def _told(args: argparse.Namespace, rows: Rows, done: str, *, quiet: bool = False) -> int:
-    missed = any(one.fate == "left" and not one.meant for _, some in rows for one in some)
+    missed = any(one.fate == "left out" and not one.meant for _, some in rows for one in some)
     code = Exit.DECISION_NEEDED if missed else Exit.DONE
     if args.output == "json":
         screen.document(as_json.brought(args.verb, rows, code))

@@ -66,7 +66,7 @@ EXAMPLES = {
   natsmith backup - > monday.tar                          one tar, out of a pod: docs/backup.md
 """,
     "restore": """\
-  natsmith restore monday                                 every stream that is not there; none is written over
+  natsmith restore monday                                 every stream that is missing; none is overwritten
   natsmith restore monday --only KV_sessions              what was lost, and nothing else
   natsmith restore -                                      what backup - has written, from standard input
 """,

@@ -8,6 +8,7 @@ from typing import Any
 import natsmith
 from natsmith.cli.connection_options import connection_of
 from natsmith.cli.help import EPILOG, EXAMPLES
+from natsmith.cli.option_types import count, seconds, text_or_json
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,47 +36,9 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     parser.add_argument("--version", action="version", version=f"natsmith {natsmith.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    plan = _verb(verbs, "plan", "say what would change, why, and what it does to the data", values=True)
-    plan.add_argument("--check", action="store_true", help="exit with 4 if anything differs")
-    apply = _verb(verbs, "apply", "make it so, or refuse and change nothing", values=True)
-    apply.add_argument(
-        "--expect", default="", metavar="DIGEST", help="only if the plan is still the one with this digest"
-    )
-    apply.add_argument(
-        "--outcome", default="", metavar="FILE", help="where to write one line of JSON at the end (docs/json.md)"
-    )
-    apply.add_argument(
-        "--within", type=_seconds, default=None, metavar="SECONDS", help="begin no move that may take longer than this"
-    )
-    _reloading(apply, "reload-")
-    apply.add_argument(
-        "--reload",
-        default="",
-        metavar="FILE",
-        help="first have the servers load their files again, as the one user that this file of connections names",
-    )
-    apply.add_argument(
-        "--reload-within", type=_seconds, default=90.0, metavar="SECONDS", help="wait so long for that at most (90)"
-    )
-    apply.add_argument(
-        "--bring",
-        default="",
-        metavar="FILE",
-        help="first bring what the servers have that this file of connections names",
-    )
-    _leave(apply)
-    verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
-    verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
-    verify.add_argument(
-        "--in-place", action="store_true", help="with a canary in each bucket itself, waiting its real time to live"
-    )
-    verify.add_argument(
-        "--as",
-        default="",
-        metavar="FILE",
-        dest="applications",
-        help="as applications, that this file of connections names: put a canary, get it, remove it again",
-    )
+    _plan(verbs)
+    _apply(verbs)
+    _verify(verbs)
     _verb(verbs, "status", "show what is provisioned, who holds the lock, and the last run")
     _verb(verbs, "export", "print the account as values that plan to nothing")
     _verb(verbs, "history", "show the last runs")
@@ -115,21 +78,87 @@ def _verb(
         )
     verb.add_argument("--account", default="", metavar="NAME", help="only this account of the values")
     verb.add_argument(
-        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long for server and lock (30)"
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="wait so long for server and lock (30)",
     )
     if answers:
         verb.add_argument(
             "--output",
-            type=_text_or_json,
+            type=text_or_json,
             default="text",
             metavar="text|json",
             help="json: one document on stdout, whatever happens (docs/json.md)",
         )
     verb.add_argument(
-        "--log", type=_text_or_json, default="text", metavar="text|json", help="how events and errors on stderr look"
+        "--log",
+        type=text_or_json,
+        default="text",
+        metavar="text|json",
+        help="how events and errors on stderr look",
     )
     connection_of(verb)
     return verb
+
+
+def _plan(verbs: argparse._SubParsersAction[Parser]) -> None:
+    plan = _verb(verbs, "plan", "say what would change, why, and what it does to the data", values=True)
+    plan.add_argument("--check", action="store_true", help="exit with 4 if anything differs")
+
+
+def _apply(verbs: argparse._SubParsersAction[Parser]) -> None:
+    apply = _verb(verbs, "apply", "make it so, or refuse and change nothing", values=True)
+    apply.add_argument(
+        "--expect", default="", metavar="DIGEST", help="only if the plan is still the one with this digest"
+    )
+    apply.add_argument(
+        "--outcome", default="", metavar="FILE", help="where to write one line of JSON at the end (docs/json.md)"
+    )
+    apply.add_argument(
+        "--within",
+        type=seconds,
+        default=None,
+        metavar="SECONDS",
+        help="begin no move that may take longer than this",
+    )
+    _reloading(apply, "reload-")
+    apply.add_argument(
+        "--reload",
+        default="",
+        metavar="FILE",
+        help="first have the servers load their files again, as the one user that this file of connections names",
+    )
+    apply.add_argument(
+        "--reload-within",
+        type=seconds,
+        default=90.0,
+        metavar="SECONDS",
+        help="wait so long for that at most (90)",
+    )
+    apply.add_argument(
+        "--bring",
+        default="",
+        metavar="FILE",
+        help="first bring what the servers have that this file of connections names",
+    )
+    _leave(apply)
+
+
+def _verify(verbs: argparse._SubParsersAction[Parser]) -> None:
+    verify = _verb(verbs, "verify", "check that everything is as the values say, and that entries expire", values=True)
+    verify.add_argument("--prove", action="store_true", help="with a canary in a short-lived twin of each object")
+    verify.add_argument(
+        "--in-place", action="store_true", help="with a canary in each bucket itself, waiting its real time to live"
+    )
+    verify.add_argument(
+        "--as",
+        default="",
+        metavar="FILE",
+        dest="applications",
+        help="as applications, that this file of connections names: put a canary, get it, remove it again",
+    )
 
 
 def _reloading(verb: Parser, prefix: str) -> None:
@@ -141,7 +170,7 @@ def _reloading(verb: Parser, prefix: str) -> None:
     )
     verb.add_argument(
         f"--{prefix}servers",
-        type=_count,
+        type=count,
         default=0,
         metavar="COUNT",
         help="how many servers there are (those that answer)",
@@ -175,7 +204,7 @@ def _backup(verbs: argparse._SubParsersAction[Parser]) -> None:
         ),
         (
             "restore",
-            "make the streams that are missing from a backup, as they were; none is written over",
+            "make the streams that are missing from a backup, as they were; none is overwritten",
             "the backup; - for a tar on standard input",
         ),
     ):
@@ -203,12 +232,12 @@ def _registry(verbs: argparse._SubParsersAction[Parser]) -> None:
             "--bucket", default="service_registry", metavar="NAME", help="the registry (service_registry)"
         )
         verb.add_argument("--elections", default="elections", metavar="NAME", help="where leaders are (elections)")
-    watch.add_argument("--seconds", type=_seconds, default=None, metavar="SECONDS", help="end after so long")
+    watch.add_argument("--seconds", type=seconds, default=None, metavar="SECONDS", help="end after so long")
     clean.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
     clean.add_argument("--unread", action="store_true", help="remove stale entries that are not understood, too")
     doctor.add_argument(
         "--prove-seconds",
-        type=_seconds,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
         help="wait so long at most for a canary to expire (60)",
@@ -265,27 +294,3 @@ def _credentials(verbs: argparse._SubParsersAction[Parser]) -> None:
         metavar="ACCOUNT.USER",
         help="only this user, such as APP.app, APP.provisioner or _SYS.sys, only users, or only routes (repeatable)",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"is {text!r}, but must be seconds such as 30")
-    if value > 86400:
-        raise argparse.ArgumentTypeError(f"is {text}, but must be at most 86400 seconds, a day")
-    return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 99):
-        raise argparse.ArgumentTypeError(f"is {text!r}, but must be a number of servers such as 3")
-    return int(text)
-
-
-def _text_or_json(text: str) -> str:
-    if text not in ("text", "json"):
-        raise argparse.ArgumentTypeError(f"is {text!r}, but must be text or json")
-    return text

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Fate: TypeAlias = Literal["brought", "restored", "backed up", "there", "left"]
-"""Brought now, there by an earlier run, or left where it is."""
+Fate: TypeAlias = Literal["brought", "restored", "backed up", "kept", "left out"]
+"""Brought now, kept as an earlier run brought it, or left out."""
 
 ASKED = "as asked"
 GONE = "it was deleted meanwhile"
 NOTES = "natsmith's own notes"
-"""What the reason begins with for which these are left; the rest says which."""
+"""What the reason begins with for which these are left out; the rest says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Brought:
     stream: str
     fate: Fate
     why: str = ""
-    """Why it was left, or is not all that it was."""
+    """Why it was left out, or is not all that it was."""
 
     messages: int = 0
     bytes: int = 0
@@ -32,5 +32,5 @@ class Brought:
 
     @property
     def meant(self) -> bool:
-        """Whether it was left so that nobody will miss it."""
+        """Whether it was left out so that nobody will miss it."""
         return self.why in (ASKED, GONE) or self.why.startswith(NOTES)

@@ -134,8 +134,10 @@ async def test_apply_brings_before_it_makes_and_gives_three_replicas(
 
     planned = await natsmith("plan", "-f", "three.json", "--check")
     assert 0 == planned.code, planned.text
-    again = await natsmith("apply", "-f", "three.json", "--bring", "former.json")
+    again = await natsmith("apply", "-f", "three.json", "--bring", "former.json", "--output", "json")
     assert 0 == again.code, again.text
+    assert "apply" == json.loads(again.stdout)["kind"]
+    assert "0 streams brought, 4 brought before" in again.stderr
 
 
 async def test_what_is_on_both_sides_is_never_written_over(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:

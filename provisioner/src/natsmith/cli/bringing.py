@@ -72,7 +72,11 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
         ):
             left = None if args.within is None else max(args.within - (clock() - began), 1.0)
             some = await _in_time(args, source, target, account, log, wanted, left)
-        screen.line(f"Account {account}: {brought.summary(some)}")
+        summary = brought.summary(some)
+        if args.output == "json":  # standard output is the document of what apply does
+            log.info("brought", account=account, streams=summary)
+        else:
+            screen.line(f"Account {account}: {summary}")
     if args.within is not None:
         args.within = max(args.within - (clock() - began), 1.0)
 

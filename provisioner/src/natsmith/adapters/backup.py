@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from natsmith.adapters import answers
 from natsmith.adapters.server import ConsumerInfo, StreamInfo
+from natsmith.adapters.sources import Sent
 from natsmith.errors import DecisionNeeded, WrongValues
 from natsmith.model.bringing import Fate
 
@@ -104,13 +105,19 @@ class FromBackup:
         """Return whether nobody wrote or removed anything while it was backed up."""
         return bool(self.kept[info.config["name"]].ours.get("still"))
 
-    async def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
-        """Give what the backup says about a stream, then its store."""
+    @asynccontextmanager
+    async def sending(self, name: str, size: int) -> AsyncIterator[Sent]:
+        """Have a stream's store read for a block."""
         one = self.kept[name]
-        yield json.dumps({"config": one.about["config"], "state": one.about["state"]}).encode()
         with _told(one.path / STORE), _opened(one.path / STORE) as file:
-            while piece := await asyncio.to_thread(file.read, size):
-                yield piece
+            about = {"config": one.about["config"], "state": one.about["state"]}
+            async with aclosing(_pieces(file, size)) as pieces:
+                yield Sent(about=about, pieces=pieces)
+
+
+async def _pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    while piece := await asyncio.to_thread(file.read, size):
+        yield piece
 
 
 def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -170,16 +170,15 @@ async def _store(
     """Write what a server sends; return what it says about it, its size and its sha256."""
     digest, size = hashlib.sha256(), 0
     with _private(path) as file:
-        async with aclosing(source.pieces(name, PIECE)) as pieces:
-            first = json.loads(await anext(pieces))
-            async for piece in pieces:
+        async with source.sending(name, PIECE) as sending:
+            async for piece in sending.pieces:
                 # In a thread: a disk that stalls must not keep the connection from answering.
                 await asyncio.to_thread(file.write, piece)
                 digest.update(piece)
                 size += len(piece)
                 told(size)
         await asyncio.to_thread(_flush, file)
-    return {"config": first["config"], "state": first["state"]}, size, digest.hexdigest()
+    return {"config": sending.about["config"], "state": sending.about["state"]}, size, digest.hexdigest()
 
 
 def _flush(file: BinaryIO) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,10 +101,10 @@ async def _transfer(source: Source, target: JetStream, info: StreamInfo, told: C
     name = config["name"]
     most = min(PIECE, target.link.greeting.get("max_payload", PIECE) - 1024)
     sent = 0
-    async with aclosing(source.pieces(name, max(1024, most))) as pieces:
-        taken = answers.stream(json.loads(await anext(pieces)) | {"created": info.created})
+    async with source.sending(name, max(1024, most)) as sending:
+        taken = answers.stream({**sending.about, "created": info.created})
         into = await _begin(target, name, config, taken)
-        async for piece in pieces:
+        async for piece in sending.pieces:
             await _send(target, name, into, piece, SILENT_SECONDS)
             sent += len(piece)
             told(sent)

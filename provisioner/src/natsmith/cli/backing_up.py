@@ -15,12 +15,11 @@ from natsmith.adapters.backup import FromBackup, read
 from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
 from natsmith.adapters.backup_writer import writing
 from natsmith.adapters.jetstream import JetStream
-from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import halfway, screen, sessions
 from natsmith.cli.halfway import Rows
 from natsmith.cli.report import Report
-from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.views import as_json, brought
 
@@ -87,7 +86,7 @@ async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
                 what = _bringing(args, source, target, log)
                 rows.append((await target.user_account() or account, what.rows))
                 await bring(what)
-    except (NatsmithError, Refused) as failure:
+    except halfway.FAILURES as failure:
         return halfway.told(args, rows, "restored", failure, log)
     return _told(args, rows, "restored")
 

@@ -15,12 +15,11 @@ from natsmith.adapters import connections
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
-from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import halfway, screen, sessions
 from natsmith.cli.report import Report
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model.bringing import Brought
 from natsmith.model.desired import Desired
@@ -42,7 +41,7 @@ async def run(args: argparse.Namespace, log: Log) -> int:
                     what = _bringing(args, source, target, log, {}, progress)
                     rows.append((name, what.rows))
                     await bring(what)
-    except (NatsmithError, Refused) as failure:
+    except halfway.FAILURES as failure:
         return halfway.told(args, rows, "brought", failure, log)
     if args.output == "json":
         screen.document(as_json.brought("bring", rows, Exit.DONE))

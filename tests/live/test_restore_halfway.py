@@ -87,16 +87,17 @@ async def test_what_was_done_before_a_signal_is_told(
         reason = "stopped by a signal" if number == signal.SIGTERM else "stopped by the keyboard"
         came = [name for name in await names(await hands(natsmith.connection)) if name != "KV_natsmith_state"]
         assert streams[: len(came)] == came
-        assert 0 < len(came) < len(streams)
+        assert 0 < len(came) < len(streams), came
         if output == "text":
-            told = [line.split(":")[0] for line in stdout.splitlines() if line.startswith(f"{done} S")]
-            assert [f"{done} {name}" for name in came] == told
+            told = [line.split(":")[0].split()[1] for line in stdout.splitlines() if line.startswith(f"{done} S")]
             assert reason in said
         else:
             document = json.loads(stdout)
             assert (verb, 1) == (document["kind"], document["exitCode"])
-            assert came == [each["stream"] for each in document["accounts"][0]["streams"] if each["fate"] == done]
+            told = [each["stream"] for each in document["accounts"][0]["streams"] if each["fate"] == done]
             assert reason in document["problems"][0]
+        assert told in (came, came[:-1])  # the signal may come before the server's answer that the last one is whole
+        assert told
         again = await natsmith(*words)
         assert 0 == again.code, again.text
         assert f"{len(streams) - len(came)} streams {done}, {len(came)} {done} before" in again.last

@@ -17,6 +17,7 @@ from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import halfway, screen, sessions
+from natsmith.cli.chosen import slip
 from natsmith.cli.report import Report
 from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, Exit, WrongValues
@@ -32,6 +33,7 @@ WAYS = {"--from": "from_url", "--from-context": "from_context", "--from-connecti
 async def run(args: argparse.Namespace, log: Log) -> int:
     """Bring what another server has, and tell what came."""
     accounts = sessions.accounts(args, ())
+    await _leaves(args, accounts, log)
     rows: halfway.Rows = []
     try:
         for account in accounts:
@@ -51,12 +53,26 @@ async def run(args: argparse.Namespace, log: Log) -> int:
     return Exit.DONE
 
 
+async def _leaves(args: argparse.Namespace, accounts: tuple[str, ...], log: Log) -> None:
+    """Raise WrongValues where a stream is to be left that is in none of the accounts."""
+    if not args.leave:
+        return
+    have: set[str] = set()
+    for account in accounts:
+        async with await _former(args, account, log) as source:
+            where = source.link.where
+            have |= {each.config["name"] for each in await source.streams()}
+    if strange := slip("--leave", args.leave, have, where):
+        raise WrongValues(strange)
+
+
 async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str, ...], log: Log) -> None:
     """Bring what the file of ``--bring`` names, before anything is planned: an object that is missing would be made empty."""
     if not args.bring:
         return
     named = from_file(Path(args.bring))
     began = clock()
+    have: set[str] = set()
     for account in accounts:
         if account not in named:
             continue
@@ -71,11 +87,15 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
         ):
             left = None if args.within is None else max(args.within - (clock() - began), 1.0)
             some = await _in_time(args, source, target, account, log, wanted, left)
+        have |= {each.stream for each in some}
         summary = brought.summary(some)
         if args.output == "json":  # standard output is the document of what apply does
             log.info("brought", account=account, streams=summary)
         else:
             screen.line(f"Account {account}: {summary}")
+    # No more than a warning: what was in memory is gone with the server that was restarted, and all else has come.
+    if strange := slip("--leave", args.leave, have, "the former server"):
+        log.warn(strange)
     if args.within is not None:
         args.within = max(args.within - (clock() - began), 1.0)
 

@@ -197,3 +197,9 @@ async def test_its_place_must_be_empty(servers: Servers, tmp_path: Path, hands: 
         ran = await natsmith("restore", place)
         assert 2 == ran.code, ran.text
         assert said in ran.stderr, ran.text
+    [account] = [each.name for each in (tmp_path / "b").iterdir() if each.is_dir()]
+    (tmp_path / "b" / "natsmith.json").unlink()
+    ran = await natsmith("restore", "b")
+    assert 2 == ran.code, ran.text
+    assert "b holds no whole backup: b/natsmith.json is not there" in ran.stderr
+    assert f"natsmith restore b/{account}" in ran.stderr

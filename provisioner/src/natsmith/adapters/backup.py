@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -137,11 +138,23 @@ def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
         )
     streams = [place] if ABOUT in names else [place / each for each in names if (place / each / ABOUT).is_file()]
     if not streams:
-        raise WrongValues(
-            f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
-            "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
-        )
+        raise WrongValues(_nothing(place, [place / each for each in names]))
     return {"": _account(str(place), streams, {}, only)}
+
+
+def _nothing(place: Path, inside: list[Path]) -> str:
+    """Return that there is no backup, and what there is instead."""
+    accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
+    if accounts:
+        return (
+            f"{place} holds no whole backup: {place / LIST} is not there, which natsmith backup writes last, and which names "
+            f"all that belongs to it. Take another copy of the backup; or restore what {' and '.join(accounts)} "
+            f"{'has' if len(accounts) == 1 else 'have'}, of which nothing tells whether it is all: natsmith restore {shlex.quote(accounts[0])}"
+        )
+    return (
+        f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
+        "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
+    )
 
 
 def _whole(place: Path, only: Collection[str]) -> dict[str, FromBackup]:

@@ -76,7 +76,11 @@ async def test_what_was_done_before_a_signal_is_told(
         if verb == "restore":
             assert 0 == (await Natsmith(tmp_path, there)("backup", "b")).code
             words = ["restore", "b"]
-        process = await natsmith.start(*words, "--output", output)
+        before = signal.signal(number, signal.SIG_DFL)  # inherited; a shell has what runs behind it ignore the keyboard
+        try:
+            process = await natsmith.start(*words, "--output", output)
+        finally:
+            signal.signal(number, before)
         assert process.stderr
         while not (await process.stderr.readline()).decode().startswith(f"{done} stream={streams[0]} "):
             assert process.returncode is None

@@ -6,6 +6,8 @@ import asyncio
 import os
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +115,17 @@ async def test_nohup_is_heeded(servers: Servers, tmp_path: Path, hands: Hands) -
     assert 0 == process.returncode, said.decode()
 
 
+@contextmanager
+def _full(largest: int) -> Iterator[None]:
+    """Start runs none of whose files gets larger than this, and which are told so instead of being ended."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 async def test_a_restore_without_room_names_what_to_set(servers: Servers, tmp_path: Path, hands: Hands) -> None:
     there, hand = await _filled(servers, hands, spool := tmp_path / "spool")
     process = await Natsmith(tmp_path, there).start("backup", "-")
@@ -120,17 +133,37 @@ async def test_a_restore_without_room_names_what_to_set(servers: Servers, tmp_pa
     for name in ("S", "T"):
         await hand.api(f"STREAM.DELETE.{name}")
     (tmp_path / "in.tar").write_bytes(data)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Inherited by the run: no file of it gets larger than this, and it is told so instead of being ended.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with (tmp_path / "in.tar").open("rb") as file:
-            process = await Natsmith(tmp_path, there, {"TMPDIR": str(spool)}).start("restore", "-", stdin=file)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with _full(100_000), (tmp_path / "in.tar").open("rb") as file:
+        process = await Natsmith(tmp_path, there, {"TMPDIR": str(spool)}).start("restore", "-", stdin=file)
     _, said = await asyncio.wait_for(process.communicate(), 20)
     assert 3 == process.returncode, said.decode()
     assert f"does not fit into {spool}" in said.decode()
     assert "have TMPDIR name a directory where there is more" in said.decode()
     assert [] == os.listdir(spool)
     assert [] == await names(hand)
+
+
+async def test_a_backup_without_room_names_what_to_set(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    there, _ = await _filled(servers, hands, spool := tmp_path / "spool")
+    with _full(100_000):
+        process = await Natsmith(tmp_path, there, {"TMPDIR": str(spool)}).start("backup", "-")
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert 3 == process.returncode, said.decode()
+    assert f"does not fit into {spool}" in said.decode()
+    assert "have TMPDIR name a directory where there is more" in said.decode()
+    assert "or name a directory for the backup instead of -" in said.decode()
+    assert [] == os.listdir(spool)
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+async def test_a_run_that_finds_no_temporary_directory_names_what_to_set(
+    servers: Servers, tmp_path: Path, hands: Hands, verb: str
+) -> None:
+    there, _ = await _filled(servers, hands, spool := tmp_path / "spool")
+    with _full(0):
+        process = await Natsmith(tmp_path, there, {"TMPDIR": str(spool)}).start(verb, "-")
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert 3 == process.returncode, said.decode()
+    assert f"natsmith {verb} - has no temporary directory" in said.decode()
+    assert str(spool) in said.decode()
+    assert "have TMPDIR name a directory" in said.decode()

@@ -111,6 +111,24 @@ async def test_what_was_lost_alone_is_restored(servers: Servers, tmp_path: Path,
     assert "--only names V, but the backup has S, T, U" in ran.stderr
 
 
+async def test_a_stream_to_leave_that_is_not_there_is_told(servers: Servers, tmp_path: Path, hands: Hands) -> None:
+    """Refused before anything is restored; a backup is made all the same, since what is left may have gone."""
+    there, here = servers.fresh(NEWEST), servers.fresh(NEWEST)
+    one, other = await hands(there), await hands(here)
+    for name in ("S", "T"):
+        await one.stream(name, subjects=[name])
+    ran = await Natsmith(tmp_path, there)("backup", "b", "--leave", "S", "--leave", "TT")
+    assert 0 == ran.code, ran.text
+    assert "warning: --leave names TT, but the server has S, T: name one of these" in ran.stderr
+    assert "1 stream backed up, 1 left out: S (as asked)." == ran.last
+    natsmith = Natsmith(tmp_path, here)
+    ran = await natsmith("restore", "b", "--leave", "TT")
+    assert 2 == ran.code, ran.text
+    assert "--leave names TT, but the backup has T: name one of these" in ran.stderr
+    assert [] == await names(other)
+    assert 0 == (await natsmith("restore", "b", "--leave", "T")).code
+
+
 async def test_every_account_of_a_file_of_connections(servers: Servers, tmp_path: Path, hands: Hands) -> None:
     """All of them into one backup; back each into its own, or one of them into an account of another name."""
     places = [servers.fresh(NEWEST) for _ in range(3)]
@@ -179,3 +197,9 @@ async def test_its_place_must_be_empty(servers: Servers, tmp_path: Path, hands: 
         ran = await natsmith("restore", place)
         assert 2 == ran.code, ran.text
         assert said in ran.stderr, ran.text
+    [account] = [each.name for each in (tmp_path / "b").iterdir() if each.is_dir()]
+    (tmp_path / "b" / "natsmith.json").unlink()
+    ran = await natsmith("restore", "b")
+    assert 2 == ran.code, ran.text
+    assert "b holds no whole backup: b/natsmith.json is not there" in ran.stderr
+    assert f"natsmith restore b/{account}" in ran.stderr

@@ -134,8 +134,11 @@ async def test_apply_brings_before_it_makes_and_gives_three_replicas(
 
     planned = await natsmith("plan", "-f", "three.json", "--check")
     assert 0 == planned.code, planned.text
-    again = await natsmith("apply", "-f", "three.json", "--bring", "former.json")
+    again = await natsmith("apply", "-f", "three.json", "--bring", "former.json", "--output", "json", "--leave", "OTHR")
     assert 0 == again.code, again.text
+    assert "warning: --leave names OTHR, but the former server has KV_b, KV_natsmith_state, OTHER, S" in again.stderr
+    assert "apply" == json.loads(again.stdout)["kind"]
+    assert "0 streams brought, 4 brought before" in again.stderr
 
 
 async def test_what_is_on_both_sides_is_never_written_over(newest_pair: Pair, tmp_path: Path, hands: Hands) -> None:
@@ -151,6 +154,10 @@ async def test_what_is_on_both_sides_is_never_written_over(newest_pair: Pair, tm
     assert "with 3 messages (1 to 3)" in ran.stderr
     assert "with 2 messages (1 to 2)" in ran.stderr
     assert "--leave S" in ran.stderr
+    assert ["S"] == [each["config"]["name"] for each in (await many.api("STREAM.LIST"))["streams"]]
+    slip = await natsmith("bring", "--from", there.server, "--leave", "S", "--leave", "s")
+    assert 2 == slip.code, slip.text
+    assert f"--leave names s, but {there.server} has S, T: name one of these" in slip.stderr
     assert ["S"] == [each["config"]["name"] for each in (await many.api("STREAM.LIST"))["streams"]]
     ran = await natsmith("bring", "--from", there.server, "--leave", "S")
     assert 0 == ran.code, ran.text

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
-from contextlib import contextmanager
+import shlex
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from natsmith.adapters import answers
 from natsmith.adapters.server import ConsumerInfo, StreamInfo
+from natsmith.adapters.sources import Sent
 from natsmith.errors import DecisionNeeded, WrongValues
 from natsmith.model.bringing import Fate
 
@@ -104,13 +106,19 @@ class FromBackup:
         """Return whether nobody wrote or removed anything while it was backed up."""
         return bool(self.kept[info.config["name"]].ours.get("still"))
 
-    async def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
-        """Give what the backup says about a stream, then its store."""
+    @asynccontextmanager
+    async def sending(self, name: str, size: int) -> AsyncIterator[Sent]:
+        """Have a stream's store read for a block."""
         one = self.kept[name]
-        yield json.dumps({"config": one.about["config"], "state": one.about["state"]}).encode()
         with _told(one.path / STORE), _opened(one.path / STORE) as file:
-            while piece := await asyncio.to_thread(file.read, size):
-                yield piece
+            about = {"config": one.about["config"], "state": one.about["state"]}
+            async with aclosing(_pieces(file, size)) as pieces:
+                yield Sent(about=about, pieces=pieces)
+
+
+async def _pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    while piece := await asyncio.to_thread(file.read, size):
+        yield piece
 
 
 def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
@@ -130,11 +138,23 @@ def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
         )
     streams = [place] if ABOUT in names else [place / each for each in names if (place / each / ABOUT).is_file()]
     if not streams:
-        raise WrongValues(
-            f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
-            "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
-        )
+        raise WrongValues(_nothing(place, [place / each for each in names]))
     return {"": _account(str(place), streams, {}, only)}
+
+
+def _nothing(place: Path, inside: list[Path]) -> str:
+    """Return that there is no backup, and what there is instead."""
+    accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
+    if accounts:
+        return (
+            f"{place} holds no whole backup: {place / LIST} is not there, which natsmith backup writes last, and which names "
+            f"all that belongs to it. Take another copy of the backup; or restore what {' and '.join(accounts)} "
+            f"{'has' if len(accounts) == 1 else 'have'}, of which nothing tells whether it is all: natsmith restore {shlex.quote(accounts[0])}"
+        )
+    return (
+        f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
+        "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
+    )
 
 
 def _whole(place: Path, only: Collection[str]) -> dict[str, FromBackup]:

@@ -36,20 +36,20 @@ async def streamed(made: str) -> AsyncIterator[Writer]:
     shown, out = Path("standard output"), Standard(1)
     with (
         written(shown),
-        tempfile.TemporaryDirectory(prefix="natsmith-backup-") as folder,
+        _folder("backup") as folder,
         tarfile.open(fileobj=cast("IO[bytes]", out), mode="w|", format=tarfile.PAX_FORMAT) as tar,
-        writing(Path(folder) / "backup", made) as writer,
+        writing(folder / "backup", made, ROOM) as writer,
         out.ending(),
     ):
 
         def pack(path: Path, name: str) -> None:
-            with out.used(), written(shown):
+            with out.used(), written(shown, "send it to a file where there is more"):
                 tar.add(path, name)
             if path.is_dir():
                 shutil.rmtree(path)
 
         def finish() -> None:
-            with out.used(), written(shown):
+            with out.used(), written(shown, "send it to a file where there is more"):
                 tar.close()
 
         writer.pack = pack
@@ -64,8 +64,7 @@ async def unpacked() -> AsyncIterator[Path]:
         raise WrongValues("natsmith restore - reads a tar, but standard input is closed: add < monday.tar")
     if sys.stdin.isatty():
         raise WrongValues("natsmith restore - reads a tar: add < monday.tar")
-    with tempfile.TemporaryDirectory(prefix="natsmith-restore-") as folder:
-        place = Path(folder)
+    with _folder("restore") as place:
         try:
             with written(place), _room(), (given := Standard(sys.stdin.fileno())).ending():
                 await asyncio.to_thread(_take, given, place)
@@ -78,7 +77,25 @@ async def unpacked() -> AsyncIterator[Path]:
         yield place
 
 
+ROOM = (
+    "have TMPDIR name a directory where there is more (each stream is there on its way), "
+    "or name a directory for the backup instead of -"
+)
 CURE = "Nothing was restored: take another copy of it, as natsmith backup - wrote it"
+
+
+@contextmanager
+def _folder(verb: str) -> Iterator[Path]:
+    """Have a temporary directory for a block; Python takes none of those in which nothing can be written."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f"natsmith-{verb}-")
+    except FileNotFoundError as error:
+        raise DecisionNeeded(
+            f"natsmith {verb} - has no temporary directory: {error.strerror}; each is full, or may not be written to. "
+            "Make room in one, or have TMPDIR name a directory where there is some, and run it again"
+        ) from error
+    with folder as name:
+        yield Path(name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -30,8 +30,9 @@ IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
 class Writer:
     """A backup under way."""
 
-    def __init__(self, place: Path, made: str) -> None:
+    def __init__(self, place: Path, made: str, room: str) -> None:
         self.place = place
+        self._room = room
         self._made = made
         self._partial = place / PARTIAL
         self._accounts: dict[str, dict[str, str]] = {}
@@ -43,7 +44,7 @@ class Writer:
         if name in self._accounts:
             raise WrongValues(f"two connections are of the account {name}: pick one with --account")
         self._accounts[name] = {}
-        with written(self.place):
+        with written(self.place, self._room):
             (self._partial / directory(name)).mkdir(mode=0o700)
 
     async def stream(
@@ -54,7 +55,7 @@ class Writer:
         path = self._partial / directory(account) / name
         # A consumer that goes on meanwhile is in the snapshot where it was now, or further.
         before = {each.name: each for each in await source.consumers(name) if each.config.get("durable_name")}
-        with written(self.place):
+        with written(self.place, self._room):
             if path.exists():
                 # Of a try that failed.
                 await asyncio.to_thread(shutil.rmtree, path)
@@ -92,7 +93,7 @@ class Writer:
                 for name, streams in self._accounts.items()
             ],
         }
-        with written(self.place):
+        with written(self.place, self._room):
             for name in self._accounts:
                 _settle(self._partial / directory(name))
             _write(self._partial / LIST, listed)
@@ -107,9 +108,16 @@ class Writer:
             _settle(self.place)
 
 
+ELSEWHERE = "name a directory where there is more"
+"""The cure where there is no room."""
+
+
 @contextmanager
-def writing(place: Path, made: str) -> Iterator[Writer]:
-    """Have an empty directory for a block, and nobody else write there; what is not finished is removed."""
+def writing(place: Path, made: str, room: str = ELSEWHERE) -> Iterator[Writer]:
+    """Have an empty directory for a block, and nobody else write there; what is not finished is removed.
+
+    *room* says what to do, other than making it, where there is none.
+    """
     with written(place):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
@@ -117,7 +125,7 @@ def writing(place: Path, made: str) -> Iterator[Writer]:
         _alone(place, held)
         _empty(place)
         try:
-            yield Writer(place, made)
+            yield Writer(place, made, room)
         finally:
             # A backup that is finished has none of it. What cannot be removed here is by the next run.
             with contextlib.suppress(OSError):
@@ -170,16 +178,15 @@ async def _store(
     """Write what a server sends; return what it says about it, its size and its sha256."""
     digest, size = hashlib.sha256(), 0
     with _private(path) as file:
-        async with aclosing(source.pieces(name, PIECE)) as pieces:
-            first = json.loads(await anext(pieces))
-            async for piece in pieces:
+        async with source.sending(name, PIECE) as sending:
+            async for piece in sending.pieces:
                 # In a thread: a disk that stalls must not keep the connection from answering.
                 await asyncio.to_thread(file.write, piece)
                 digest.update(piece)
                 size += len(piece)
                 told(size)
         await asyncio.to_thread(_flush, file)
-    return {"config": first["config"], "state": first["state"]}, size, digest.hexdigest()
+    return {"config": sending.about["config"], "state": sending.about["state"]}, size, digest.hexdigest()
 
 
 def _flush(file: BinaryIO) -> None:
@@ -215,8 +222,8 @@ def _state(info: StreamInfo) -> tuple[int, ...]:
 
 
 @contextmanager
-def written(place: Path) -> Iterator[None]:
-    """Turn what the system says into a sentence with a cure."""
+def written(place: Path, room: str = ELSEWHERE) -> Iterator[None]:
+    """Turn what the system says into a sentence with a cure; *room* is the one where there is none."""
     try:
         yield
     except OSError as error:
@@ -224,7 +231,7 @@ def written(place: Path) -> Iterator[None]:
         if error.errno in NO_ROOM:
             raise DecisionNeeded(
                 f"the backup does not fit into {place}: {reason}. Nothing of it was kept: "
-                "make room, or name a directory where there is more, and run it again"
+                f"make room, or {room}, and run it again"
             ) from error
         if isinstance(error, BrokenPipeError):
             raise StoppedHalfway(

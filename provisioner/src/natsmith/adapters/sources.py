@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from natsmith.adapters.jetstream import JetStream
 from natsmith.adapters.link import Heard
@@ -21,6 +22,17 @@ SILENT_SECONDS = 20.0
 """How long either side may say nothing; a server gives up after 2 to 5 s."""
 
 GONE, FAILED = "408", "500"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A stream as servers write it down, while it comes."""
+
+    about: Mapping[str, Any]
+    """Its configuration and state, as JSON has them."""
+
+    pieces: AsyncIterator[bytes]
+    """What it stores."""
 
 
 class Source(Protocol):
@@ -53,8 +65,8 @@ class Source(Protocol):
     def still(self, info: StreamInfo) -> bool:
         """Return whether all of it must arrive as ``info`` says: nobody wrote or removed anything when it was written down."""
 
-    def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
-        """Give the stream's configuration and state as JSON, then what it stores in pieces of at most *size* bytes."""
+    def sending(self, name: str, size: int) -> AbstractAsyncContextManager[Sent]:
+        """Have a stream sent for a block, in pieces of at most *size* bytes."""
 
 
 class FromServer:
@@ -92,46 +104,51 @@ class FromServer:
         """Whoever writes meanwhile is found by the last sequence."""
         return True
 
-    async def pieces(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
-        """Give what the server says about a snapshot, then its pieces; each is acknowledged when the next one is asked for."""
+    @asynccontextmanager
+    async def sending(self, name: str, size: int) -> AsyncIterator[Sent]:
+        """Have the server send a snapshot for a block; each piece is acknowledged when the next one is asked for."""
         link = self.server.link
         inbox = link.client.new_inbox()
         queue: asyncio.Queue[Heard] = asyncio.Queue()
+        losses = link.losses
         stop = await link.listen(inbox, queue.put)
         most = max(1024, min(size, link.greeting.get("max_payload", PIECE) - 1024))
-        acknowledged, number, losses = "", 0, link.losses
+        how = {"deliver_subject": inbox, "chunk_size": most, "window_size": WINDOW}
         try:
-            about = {"deliver_subject": inbox, "chunk_size": most, "window_size": WINDOW}
-            yield json.dumps(await self.server.ask(f"STREAM.SNAPSHOT.{name}", about)).encode()
-            while True:
-                try:
-                    async with asyncio.timeout(SILENT_SECONDS):
-                        piece = await queue.get()
-                except TimeoutError:
-                    link.allowed(acknowledged)
-                    raise NotReady(f"{self.where} stopped sending {name}: run the same command again") from None
-                if not piece.data:
-                    status = (piece.headers or {}).get("Status", "")
-                    if status in (GONE, FAILED):
-                        link.allowed(acknowledged)
-                        why = (piece.headers or {}).get("Description", "")
-                        raise NotReady(
-                            f"{self.where} gave up sending {name}: {why or status}. Run the same command again"
-                        )
-                    if link.losses > losses:
-                        raise self._lost(name)
-                    return
-                if piece.reply:
-                    # Servers number the pieces, and before 2.12 they go on when one does not arrive.
-                    number += 1
-                    if not piece.reply.endswith(f".{number}"):
-                        raise self._lost(name)
-                yield bytes(piece.data)
-                if piece.reply:
-                    acknowledged = piece.reply
-                    await link.say(piece.reply, b"")
+            about = await self.server.ask(f"STREAM.SNAPSHOT.{name}", how)
+            async with aclosing(self._pieces(name, queue, losses)) as pieces:
+                yield Sent(about=about, pieces=pieces)
         finally:
             await stop()
+
+    async def _pieces(self, name: str, queue: asyncio.Queue[Heard], losses: int) -> AsyncGenerator[bytes, None]:
+        link = self.server.link
+        acknowledged, number = "", 0
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    piece = await queue.get()
+            except TimeoutError:
+                link.allowed(acknowledged)
+                raise NotReady(f"{self.where} stopped sending {name}: run the same command again") from None
+            if not piece.data:
+                status = (piece.headers or {}).get("Status", "")
+                if status in (GONE, FAILED):
+                    link.allowed(acknowledged)
+                    why = (piece.headers or {}).get("Description", "")
+                    raise NotReady(f"{self.where} gave up sending {name}: {why or status}. Run the same command again")
+                if link.losses > losses:
+                    raise self._lost(name)
+                return
+            if piece.reply:
+                # Servers number the pieces, and before 2.12 they go on when one does not arrive.
+                number += 1
+                if not piece.reply.endswith(f".{number}"):
+                    raise self._lost(name)
+            yield bytes(piece.data)
+            if piece.reply:
+                acknowledged = piece.reply
+                await link.say(piece.reply, b"")
 
     def _lost(self, name: str) -> NotReady:
         return NotReady(f"a part of {name} was lost on its way from {self.where}: run the same command again")

@@ -7,9 +7,9 @@ What arrives is the stream's own store, so sequences, times, headers, times to l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from natsmith.adapters.server import Config, Refused, StreamInfo
 from natsmith.adapters.sources import PIECE, SILENT_SECONDS, Source
 from natsmith.adapters.wire import own_metadata
 from natsmith.clock import clock
-from natsmith.errors import NotReady
+from natsmith.errors import DecisionNeeded, NotReady
 
 BROUGHT = "natsmith.brought"
 """On a stream that was brought: what its source calls it, ``Source.mark``. A stream without it is somebody else's."""
@@ -32,6 +32,12 @@ BUILDING_SECONDS = 600.0
 
 NAME_TAKEN = 10130
 """Also said of what a run left that was ended when it had hardly begun: no server has it, and the cluster counts on it."""
+
+ANOTHER = 10058
+"""Said to who makes a stream of a name that is kept for one with another configuration."""
+
+SHOWN_SECONDS = 3.0
+"""How long to wait for an answer of which nothing depends: 2.14 makes a stream of what was left, and does not say so."""
 
 STALLED_SECONDS = 6.0
 """After 5 s a server gives up a restore of which nothing more comes."""
@@ -88,11 +94,12 @@ async def bring_stream(
             if refused.code not in (NO_PEERS, NAME_TAKEN) or clock() > begun + PEERS_SECONDS:
                 raise
             if refused.code == NAME_TAKEN:
-                if not alone or await forgotten(target, info.config["name"], source.mark(info)):
+                if not alone:
                     raise
+                if await forgotten(target, info.config["name"], source.mark(info)):
+                    raise DecisionNeeded(_anothers(target, info.config["name"])) from refused
                 if clock() > begun + STALLED_SECONDS:
-                    # Assigned to a server that does not have it: a stream that somebody makes is there at once.
-                    await target.delete_stream(info.config["name"])
+                    await _removed(target, arriving(info, source.mark(info)))
         # Nobody announces a server that is known now, or a name that is free; the time above bounds the loop.
         await asyncio.sleep(PEERS_AGAIN_SECONDS)
 
@@ -102,10 +109,10 @@ async def _transfer(source: Source, target: JetStream, info: StreamInfo, told: C
     name = config["name"]
     most = min(PIECE, target.link.greeting.get("max_payload", PIECE) - 1024)
     sent = 0
-    async with aclosing(source.pieces(name, max(1024, most))) as pieces:
-        taken = answers.stream(json.loads(await anext(pieces)) | {"created": info.created})
+    async with source.sending(name, max(1024, most)) as sending:
+        taken = answers.stream({**sending.about, "created": info.created})
         into = await _begin(target, name, config, taken)
-        async for piece in pieces:
+        async for piece in sending.pieces:
             await _send(target, name, into, piece, SILENT_SECONDS)
             sent += len(piece)
             told(sent)
@@ -120,6 +127,30 @@ async def forgotten(target: JetStream, name: str, mark: str) -> StreamInfo | Non
         await target.delete_stream(name)
         return None
     return here
+
+
+async def _removed(target: JetStream, config: Config) -> None:
+    """Remove what an ended run left and no server has; raise DecisionNeeded if it may be somebody else's.
+
+    What another program restores looks the same until all of it is there. The cluster makes a stream of what it keeps the
+    name for only if that has *config*, which is marked as ours; of all else it says that it is another one.
+    """
+    name = config["name"]
+    with contextlib.suppress(NotReady):
+        call = f"STREAM.CREATE.{name}"
+        data, _ = await target.link.exchange(f"$JS.API.{call}", json.dumps(config).encode(), within=SHOWN_SECONDS)
+        refused = answers.refusal(call, json.loads(data))
+        if refused and refused.code == ANOTHER:
+            raise DecisionNeeded(_anothers(target, name)) from refused
+    await forgotten(target, name, config["metadata"][COMING])
+
+
+def _anothers(target: JetStream, name: str) -> str:
+    return (
+        f"{target.link.where} has the name {name} for a stream that it did not show: somebody makes or restores it just now, "
+        "such as with nats stream restore, or was ended in the middle of that. It was left as it is: let it end, and if "
+        f"it is not wanted, delete it (nats stream rm {name}). Then run the same command again"
+    )
 
 
 async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo) -> str:

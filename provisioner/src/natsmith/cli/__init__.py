@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Sequence
 
 from natsmith.cli.arguments import last, parse, verb_in
+from natsmith.cli.ending import BY_KEYBOARD, BY_SIGNAL
 from natsmith.cli.report import Report
 from natsmith.cli.streams import streams
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
@@ -54,7 +55,7 @@ def _run(words: Sequence[str], report: Report) -> int:
     except NatsmithError as error:
         return _fail(words, error, report)
     except KeyboardInterrupt:
-        return _fail(words, StoppedHalfway("stopped by the keyboard: run the same command again to go on"), report)
+        return _fail(words, StoppedHalfway(BY_KEYBOARD), report)
     except Exception as error:  # whatever it is, nobody is shown a traceback unasked
         if os.environ.get("NATSMITH_TRACEBACK"):
             raise
@@ -85,13 +86,13 @@ async def _until_told_to_stop(work: Awaitable[int]) -> int:
     numbers = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
     try:
         for each in numbers:
-            loop.add_signal_handler(each, task.cancel)
+            loop.add_signal_handler(each, task.cancel, BY_SIGNAL)
     except NotImplementedError:  # Windows has no such handlers
         return await task
     try:
         return await task
     except asyncio.CancelledError:
-        raise StoppedHalfway("stopped by a signal: run the same command again to go on") from None
+        raise StoppedHalfway(BY_SIGNAL) from None
     finally:
         for each in numbers:
             loop.remove_signal_handler(each)

@@ -15,12 +15,12 @@ from natsmith.adapters.backup import FromBackup, read
 from natsmith.adapters.backup_tar import STANDARD, streamed, unpacked
 from natsmith.adapters.backup_writer import writing
 from natsmith.adapters.jetstream import JetStream
-from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import halfway, screen, sessions
+from natsmith.cli.chosen import slip
 from natsmith.cli.halfway import Rows
 from natsmith.cli.report import Report
-from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.views import as_json, brought
 
@@ -54,6 +54,9 @@ async def backup(args: argparse.Namespace, log: Log) -> int:
                         )
                     )
                 rows.append((name, some))
+        # No more than a warning: what is left may go, as streams in memory do, and backups are to be made all the same.
+        if strange := slip("--leave", args.leave, {one.stream for _, some in rows for one in some}, "the server"):
+            log.warn(strange)
         if tarred:  # whose reader may stall
             await asyncio.to_thread(writer.finish)
         else:
@@ -87,7 +90,7 @@ async def _restore(args: argparse.Namespace, place: Path, log: Log) -> int:
                 what = _bringing(args, source, target, log)
                 rows.append((await target.user_account() or account, what.rows))
                 await bring(what)
-    except (NatsmithError, Refused) as failure:
+    except halfway.FAILURES as failure:
         return halfway.told(args, rows, "restored", failure, log)
     return _told(args, rows, "restored")
 
@@ -122,11 +125,11 @@ def _pairs(args: argparse.Namespace, found: dict[str, FromBackup]) -> dict[str, 
 
 
 def _only(args: argparse.Namespace, pairs: dict[str, FromBackup]) -> dict[str, FromBackup]:
-    """Return the accounts that have what is asked for; raise WrongValues where none has."""
-    missing = [name for name in args.only if not any(name in each.kept for each in pairs.values())]
-    if missing:
-        have = ", ".join(sorted({name for each in pairs.values() for name in each.names})) or "nothing"
-        raise WrongValues(f"--only names {', '.join(missing)}, but the backup has {have}: name one of these")
+    """Return the accounts that have what is asked for; raise WrongValues where none has what is named."""
+    have = {name for each in pairs.values() for name in each.names}
+    slips = [slip(flag, named, have, "the backup") for flag, named in (("--only", args.only), ("--leave", args.leave))]
+    if any(slips):
+        raise WrongValues(*(each for each in slips if each))
     return {account: each for account, each in pairs.items() if each.kept or not args.only}
 
 

@@ -15,12 +15,12 @@ from natsmith.adapters import connections
 from natsmith.adapters.connections import Connection
 from natsmith.adapters.connections_file import from_file
 from natsmith.adapters.jetstream import JetStream, connect
-from natsmith.adapters.server import Refused
 from natsmith.adapters.sources import FromServer
 from natsmith.cli import halfway, screen, sessions
+from natsmith.cli.chosen import slip
 from natsmith.cli.report import Report
 from natsmith.clock import clock
-from natsmith.errors import DecisionNeeded, Exit, NatsmithError, WrongValues
+from natsmith.errors import DecisionNeeded, Exit, WrongValues
 from natsmith.log import Log
 from natsmith.model.bringing import Brought
 from natsmith.model.desired import Desired
@@ -33,6 +33,7 @@ WAYS = {"--from": "from_url", "--from-context": "from_context", "--from-connecti
 async def run(args: argparse.Namespace, log: Log) -> int:
     """Bring what another server has, and tell what came."""
     accounts = sessions.accounts(args, ())
+    await _leaves(args, accounts, log)
     rows: halfway.Rows = []
     try:
         for account in accounts:
@@ -42,7 +43,7 @@ async def run(args: argparse.Namespace, log: Log) -> int:
                     what = _bringing(args, source, target, log, {}, progress)
                     rows.append((name, what.rows))
                     await bring(what)
-    except (NatsmithError, Refused) as failure:
+    except halfway.FAILURES as failure:
         return halfway.told(args, rows, "brought", failure, log)
     if args.output == "json":
         screen.document(as_json.brought("bring", rows, Exit.DONE))
@@ -52,12 +53,26 @@ async def run(args: argparse.Namespace, log: Log) -> int:
     return Exit.DONE
 
 
+async def _leaves(args: argparse.Namespace, accounts: tuple[str, ...], log: Log) -> None:
+    """Raise WrongValues where a stream is to be left that is in none of the accounts."""
+    if not args.leave:
+        return
+    have: set[str] = set()
+    for account in accounts:
+        async with await _former(args, account, log) as source:
+            where = source.link.where
+            have |= {each.config["name"] for each in await source.streams()}
+    if strange := slip("--leave", args.leave, have, where):
+        raise WrongValues(strange)
+
+
 async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str, ...], log: Log) -> None:
     """Bring what the file of ``--bring`` names, before anything is planned: an object that is missing would be made empty."""
     if not args.bring:
         return
     named = from_file(Path(args.bring))
     began = clock()
+    have: set[str] = set()
     for account in accounts:
         if account not in named:
             continue
@@ -72,7 +87,15 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
         ):
             left = None if args.within is None else max(args.within - (clock() - began), 1.0)
             some = await _in_time(args, source, target, account, log, wanted, left)
-        screen.line(f"Account {account}: {brought.summary(some)}")
+        have |= {each.stream for each in some}
+        summary = brought.summary(some)
+        if args.output == "json":  # standard output is the document of what apply does
+            log.info("brought", account=account, streams=summary)
+        else:
+            screen.line(f"Account {account}: {summary}")
+    # No more than a warning: what was in memory is gone with the server that was restarted, and all else has come.
+    if strange := slip("--leave", args.leave, have, "the former server"):
+        log.warn(strange)
     if args.within is not None:
         args.within = max(args.within - (clock() - began), 1.0)
 

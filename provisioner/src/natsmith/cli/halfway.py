@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from natsmith.adapters.server import Refused
 from natsmith.cli import screen
+from natsmith.cli.ending import told_to_stop
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError
 from natsmith.log import Log
 from natsmith.model.bringing import Brought, Fate
 from natsmith.views import as_json, brought
 
 Rows = list[tuple[str, list[Brought]]]
+FAILURES = (NatsmithError, Refused, asyncio.CancelledError)
+"""What may end such a run; the last is a signal."""
 
 
-def told(args: argparse.Namespace, rows: Rows, done: Fate, failure: NatsmithError | Refused, log: Log) -> int:
+def told(
+    args: argparse.Namespace,
+    rows: Rows,
+    done: Fate,
+    failure: NatsmithError | Refused | asyncio.CancelledError,
+    log: Log,
+) -> int:
     """Tell what was done before *failure*, and that; raise it where nothing was done."""
     rows = [(account, some) for account, some in rows if some]
     each = [one for _, some in rows for one in some]
     if not any(one.fate == done for one in each):
         raise failure
+    if isinstance(failure, asyncio.CancelledError):
+        failure = told_to_stop(failure)
     if isinstance(failure, Refused):
         failure = DecisionNeeded(f"the server refused {failure.request}: {failure}")
     code = Exit.STOPPED_HALFWAY

@@ -9,7 +9,7 @@ import pytest
 from releases import Values, rendered
 
 WISH, MUST = "preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"
-ZONES = {"nodeAffinity": {MUST: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}}
+DISKS = {"nodeAffinity": {MUST: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}}
 OTHERS: dict[str, Any] = {"podAntiAffinity": {WISH: [{"weight": 1, "podAffinityTerm": {"topologyKey": "rack"}}]}}
 
 
@@ -27,18 +27,25 @@ def test_several_servers_keep_apart(nodes: str, kind: str) -> None:
 
 def test_one_server_keeps_apart_from_nobody() -> None:
     assert affinity(1) is None
-    assert affinity(1, affinity=ZONES) == ZONES
+    assert affinity(1, affinity=DISKS) == DISKS
 
 
 def test_where_servers_may_be_does_not_let_them_share_a_node() -> None:
-    assert {"nodeAffinity", "podAntiAffinity"} == set(affinity(affinity=ZONES))
+    assert {"nodeAffinity", "podAntiAffinity"} == set(affinity(affinity=DISKS))
 
 
 def test_a_wish_of_the_values_takes_the_place_of_the_charts() -> None:
     assert affinity(affinity=OTHERS) == OTHERS
 
 
-def test_what_must_be_stays_beside_a_wish_of_the_values() -> None:
-    found = affinity(affinity=OTHERS, topologySpread={"nodes": "DoNotSchedule"})["podAntiAffinity"]
+def test_no_wish_of_the_values_is_none() -> None:
+    assert affinity(affinity={"podAntiAffinity": {}}) == {"podAntiAffinity": {}}
+
+
+def test_what_must_be_stays_beside_what_the_values_say() -> None:
+    database = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "database"}}}
+    given = {"podAntiAffinity": {**OTHERS["podAntiAffinity"], MUST: [database]}}
+    found = affinity(affinity=given, topologySpread={"nodes": "DoNotSchedule"})["podAntiAffinity"]
     assert OTHERS["podAntiAffinity"][WISH] == found[WISH]
-    assert MUST in found
+    assert database == found[MUST][0]
+    assert 2 == len(found[MUST])

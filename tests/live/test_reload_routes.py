@@ -107,12 +107,30 @@ async def test_two_servers_that_find_each_other_no_more_are_named(
     ]
     middle.write_text(middle.read_text().replace("[]", json.dumps(dialled)))
 
+    assert "but dev-natsmith-1 and dev-natsmith-2 are not connected with each other" in await refused(running)
+
+
+async def test_a_server_that_alone_has_another_password_is_named(
+    install: Install, tmp_path: Path, newest: str, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """It may answer before it has loaded it, and then not any more."""
+    monkeypatch.setattr(reloading, "PARTED_SECONDS", 8.0)
+    running = await three(install, tmp_path, newest, eventually)
+    running.mounted(rendered(tmp_path, values(3)), secret(values(3), routes="another"), only={2})
+
+    told = await refused(running)
+
+    apart = "dev-natsmith-0 and dev-natsmith-2, dev-natsmith-1 and dev-natsmith-2 are not connected"
+    assert apart in told or "dev-natsmith-2 did not answer" in told
+
+
+async def refused(running: Installed) -> str:
+    """Return why the first server's cluster could not be reloaded."""
     login = Connection(server=running.servers[0].url, user="sys", password=running.user("sys").password)
     async with await connect_system(login, timeout=10, log=Log()) as system:
         with pytest.raises(NotReady) as told:
             await reloading.reload_all(system, count=3)
-
-    assert "dev-natsmith-1 and dev-natsmith-2 are not connected with each other" in str(told.value)
+    return str(told.value)
 
 
 async def writes(bucket: KeyValue, ending: asyncio.Event, written: set[str]) -> None:

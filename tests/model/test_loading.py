@@ -39,13 +39,39 @@ def connected(name: str, cluster: str = "c", **routes: int) -> Seen:
         ([connected("c", a=4), connected("a", b=4, c=4), connected("b", a=4)], ["b and c"]),
         ([connected("a", b=4, c=4), connected("b", a=4, c=3), connected("c", a=4, b=3)], ["b and c"]),
         ([connected("a", "one", b=1), connected("b", "one", a=1), connected("c", "two")], []),
+        (
+            [
+                connected("a", "one", b=4),
+                connected("b", "one", a=4),
+                connected("c", "two", d=2),
+                connected("d", "two", c=2),
+            ],
+            [],
+        ),
         # It is not there to be asked.
         ([connected("a", b=4, gone=9), connected("b", a=4)], []),
     ],
-    ids=["nobody", "alone", "apart", "together", "one side", "a third", "one of four", "other cluster", "restarts"],
+    ids=[
+        "nobody",
+        "alone",
+        "apart",
+        "together",
+        "one side",
+        "third",
+        "one of four",
+        "other",
+        "fewer elsewhere",
+        "gone",
+    ],
 )
 def test_servers_are_parted_that_lack_a_connection_which_others_have(seen: list[Seen], expected: list[str]) -> None:
-    assert expected == parted(seen)
+    assert expected == parted(seen, seen)
+
+
+def test_a_server_that_does_not_answer_any_more_is_parted_from_those_that_do() -> None:
+    found = [connected("a", b=4, c=4), connected("b", a=4, c=4), connected("c", a=4, b=4)]
+    assert ["a and c", "b and c"] == parted(found, [connected("a", b=4), connected("b", a=4)])
+    assert ["a and c", "b and c"] == parted(found, [connected("c")])
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,28 @@ domain: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
-{{- /* natsmith.conf.accounts — in: root; out: JSON of all accounts with their users; passwords are in files beside */ -}}
+{{- /*
+natsmith.conf.accounts — in: root; out: JSON of all accounts with their users; passwords are in files beside
+
+Servers of a cluster whose store is full elect nobody: no stream can be read, or emptied. An account that is full refuses what
+does not fit, and nothing else. So each has a limit, which counts every copy: where the values say none, nine tenths of what all
+servers have, since servers tell each other only after a second how much there is.
+*/ -}}
 {{- define "natsmith.conf.accounts" -}}
 {{- $conf := include "natsmith.conf.reloading" . | fromYaml -}}
+{{- $stores := include "natsmith.conf.jetstream" . | fromYaml -}}
+{{- $servers := int64 .Values.nats.replicas -}}
 {{- range $account, $body := include "natsmith.accounts" . | fromJson -}}
 {{- $limits := dict -}}
+{{- range $limit, $key := dict "max_memory" "memory" "max_file" "storage" -}}
+{{- $said := get ($body.jetstream | default dict) $key -}}
+{{- if $said -}}
+{{- $_ := set $limits $limit (include "natsmith.bytes" $said | int64) -}}
+{{- else if gt $servers 1 -}}
+{{- $_ := set $limits $limit (div (mul 9 $servers (get $stores (printf "%s_store" $limit) | int64)) 10) -}}
+{{- end -}}
+{{- end -}}
 {{- with $body.jetstream -}}
-{{- if .memory }}{{ $_ := set $limits "max_memory" (include "natsmith.bytes" .memory | int64) }}{{ end -}}
-{{- if .storage }}{{ $_ := set $limits "max_file" (include "natsmith.bytes" .storage | int64) }}{{ end -}}
 {{- if .streams }}{{ $_ := set $limits "max_streams" (int64 .streams) }}{{ end -}}
 {{- if .consumers }}{{ $_ := set $limits "max_consumers" (int64 .consumers) }}{{ end -}}
 {{- end -}}

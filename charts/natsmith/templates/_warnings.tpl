@@ -56,11 +56,14 @@ nats.jetstream.memory is {{ $nats.jetstream.memory }}, but the container may use
 {{- if .storage }}{{ $storage = add $storage (include "natsmith.bytes" .storage | int64) }}{{ end }}
 {{- end }}
 {{- end }}
-{{- if gt $memory (include "natsmith.bytes" $nats.jetstream.memory | int64) }}
-The accounts' jetstream.memory is {{ $memory }} bytes together, more than nats.jetstream.memory: not all of them can use theirs.
+{{- $full := ternary "all of them stop, reading too, when the servers are full" "not all of them can use theirs" (gt (int $nats.replicas) 1) }}
+{{- $room := mul (int64 $nats.replicas) (include "natsmith.bytes" $nats.jetstream.memory | int64) }}
+{{- if gt $memory $room }}
+The accounts' jetstream.memory is {{ $memory }} bytes together, more than the {{ $room }} of nats.jetstream.memory on all servers: {{ $full }}.
 {{- end }}
-{{- if gt $storage (include "natsmith.maxFileStore" . | int64) }}
-The accounts' jetstream.storage is {{ $storage }} bytes together, more than the {{ include "natsmith.maxFileStore" . }} of each server: not all of them can use theirs.
+{{- $room := mul (int64 $nats.replicas) (include "natsmith.maxFileStore" . | int64) }}
+{{- if gt $storage $room }}
+The accounts' jetstream.storage is {{ $storage }} bytes together, more than the {{ $room }} of nats.jetstream.maxFileStore on all servers: {{ $full }}.
 {{- end }}
 {{- if and (not (include "natsmith.tlsSecret" .)) (or $nats.service.nodePorts.client (ne $nats.service.type "ClusterIP")) }}
 Clients outside the cluster send their passwords unencrypted: name a certificate as nats.tls.existingSecret.

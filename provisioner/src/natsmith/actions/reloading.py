@@ -53,7 +53,8 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
         answers |= {each.name: each for each in await system.reload(asked)}
         silent = sorted(each.name for each in found if each.name not in answers)
         if not silent:
-            if apart := await _apart(system, count=len(found)):
+            refused = any(each.refusal for each in answers.values())
+            if not refused and (apart := await _apart(system, found, within=PARTED_SECONDS)):
                 raise NotReady(
                     f"all servers have loaded their files, but {', '.join(apart)} are not connected with each other "
                     f"after {PARTED_SECONDS:g} s: look whether both have the same password for their routes, "
@@ -74,14 +75,14 @@ async def reload_all(system: Servers, *, count: int) -> list[Seen]:
             await system.elsewhere()
 
 
-async def _apart(system: Servers, *, count: int) -> list[str]:
+async def _apart(system: Servers, known: Sequence[Seen], *, within: float) -> list[str]:
     """Return when the servers are connected with each other, or after a time each two that are not.
 
     A server that other credentials have parted is back for the one that is asked before it is back for a third one.
     """
-    until = clock() + PARTED_SECONDS
+    until = clock() + within
     while True:
-        apart = parted(await system.servers(count))
+        apart = parted(known, await system.servers(len(known)))
         if not apart or clock() > until:
             return apart
         # Nobody announces that routes are there again; the time above bounds the loop.
@@ -118,8 +119,9 @@ async def load(system: Servers, expected: str, *, count: int, within: float, log
         if answered and not behind and (answered >= count or clock() - whole >= patience):
             if answered < count:
                 log.warn(f"{answered} of {count} servers answer: one that starts later loads its new files by itself")
-            if loaded and (apart := await _apart(system, count=answered)):
-                log.warn(f"{', '.join(apart)} are not connected with each other after {PARTED_SECONDS:g} s")
+            within = min(PARTED_SECONDS, within - spent)
+            if loaded and (apart := await _apart(system, [*now.current, *now.leaving], within=within)):
+                log.warn(f"{', '.join(apart)} are not connected with each other after {within:.0f} s")
             return now
         if spent >= within:
             raise _given_up(behind, gone, refusals, within=within)

@@ -63,18 +63,21 @@ def judged(seen: Iterable[Seen], expected: str) -> Round:
     return Round(current=tuple(current), behind=tuple(behind), leaving=tuple(leaving))
 
 
-def parted(seen: Iterable[Seen]) -> list[str]:
-    """Return each two servers of one cluster that have fewer connections with each other than two others have.
+def parted(known: Iterable[Seen], now: Iterable[Seen]) -> list[str]:
+    """Return each two of the *known* servers that have fewer connections with each other *now* than two others of their cluster.
 
-    Accounts share the connections out among themselves: one that is missing parts some of them, and no others.
+    Who does not answer any more has none. Accounts share the connections out among themselves: one that is missing parts some
+    of them, and no others.
     """
-    counted = {
-        f"{one.name} and {other.name}": min(one.routes.get(other.name, 0), other.routes.get(one.name, 0))
-        for one, other in combinations(sorted(seen, key=lambda each: each.name), 2)
-        if one.cluster == other.cluster
-    }
-    most = max(counted.values(), default=0)
-    return [pair for pair, count in counted.items() if count < max(most, 1)]
+    answering = {each.name: each for each in now}
+    counted: dict[str, dict[str, int]] = {}
+    for one, other in combinations(sorted(known, key=lambda each: each.name), 2):
+        if one.cluster == other.cluster and not answering.keys().isdisjoint((one.name, other.name)):
+            counted.setdefault(one.cluster, {})[f"{one.name} and {other.name}"] = min(
+                answering[a.name].routes.get(b.name, 0) if a.name in answering else 0
+                for a, b in ((one, other), (other, one))
+            )
+    return [pair for pairs in counted.values() for pair, count in pairs.items() if count < max(1, *pairs.values())]
 
 
 def _lasting(tag: str) -> str:

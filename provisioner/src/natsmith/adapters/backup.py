@@ -136,13 +136,30 @@ def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
             f"{place} holds a backup that is not whole: {place / PARTIAL} is what a run has begun. "
             "If it still runs, let it end; if not, restore another backup, or back up again into the same directory"
         )
-    streams = [place] if ABOUT in names else [place / each for each in names if (place / each / ABOUT).is_file()]
+    inside = [place / each for each in names]
+    streams, closed = ([place], []) if ABOUT in names else _looked(inside)
     if not streams:
-        raise WrongValues(_nothing(place, [place / each for each in names]))
+        raise WrongValues(_nothing(place, inside, closed))
     return {"": _account(str(place), streams, {}, only)}
 
 
-def _nothing(place: Path, inside: list[Path]) -> str:
+def _looked(inside: list[Path]) -> tuple[list[Path], list[str]]:
+    """Return which are of a stream, and which this user may not enter: lost+found is one of these."""
+    streams: list[Path] = []
+    closed: list[str] = []
+    for each in inside:
+        with _told(each):
+            try:
+                (each / ABOUT).stat()
+                streams.append(each)
+            except PermissionError:
+                closed.append(str(each))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    return streams, closed
+
+
+def _nothing(place: Path, inside: list[Path], closed: list[str]) -> str:
     """Return that there is no backup, and what there is instead."""
     accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
     if accounts:
@@ -154,6 +171,7 @@ def _nothing(place: Path, inside: list[Path]) -> str:
     return (
         f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
         "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
+        + (f"; or change the permissions of {' and '.join(closed)}, which this user may not enter" if closed else "")
     )
 
 

@@ -110,14 +110,21 @@ class FromBackup:
     async def sending(self, name: str, size: int) -> AsyncIterator[Sent]:
         """Have a stream's store read for a block."""
         one = self.kept[name]
-        with _told(one.path / STORE), _opened(one.path / STORE) as file:
+        path = one.path / STORE
+        with _told(path):
+            opened = _opened(path)
+        with opened as file:
             about = {"config": one.about["config"], "state": one.about["state"]}
-            async with aclosing(_pieces(file, size)) as pieces:
+            async with aclosing(_pieces(path, file, size)) as pieces:
                 yield Sent(about=about, pieces=pieces)
 
 
-async def _pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
-    while piece := await asyncio.to_thread(file.read, size):
+async def _pieces(path: Path, file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    while True:
+        with _told(path):
+            piece = await asyncio.to_thread(file.read, size)
+        if not piece:
+            return
         yield piece
 
 
@@ -164,8 +171,8 @@ def _nothing(place: Path, inside: list[Path], closed: list[str]) -> str:
     accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
     if accounts:
         return (
-            f"{place} holds no whole backup: {place / LIST} is not there, which natsmith backup writes last, and which names "
-            f"all that belongs to it. Take another copy of the backup; or restore what {' and '.join(accounts)} "
+            f"{place} holds no whole backup: {place / LIST} is not there. If natsmith backup wrote it, that came last, and "
+            f"names all that belongs to it: take another copy of the backup. Or restore what {' and '.join(accounts)} "
             f"{'has' if len(accounts) == 1 else 'have'}, of which nothing tells whether it is all: natsmith restore {shlex.quote(accounts[0])}"
         )
     return (

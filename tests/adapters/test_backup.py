@@ -30,7 +30,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The root of a disk, with a directory that only root may enter."""
+    """Return the root of a disk, with a directory that only root may enter."""
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # nobody may not enter what is above it
     (tmp_path / "b" / "lost+found").mkdir(parents=True)
@@ -58,5 +58,5 @@ def test_what_may_not_be_entered_is_passed_over_beside_streams(place: Path) -> N
 def test_what_may_not_be_entered_is_passed_over_beside_accounts(place: Path) -> None:
     (place / "APP" / "S").mkdir(parents=True)
     (place / "APP" / "S" / "backup.json").write_text("{}")
-    with nobody(), pytest.raises(WrongValues, match="natsmith restore b/APP$"):
+    with nobody(), pytest.raises(WrongValues, match=r"natsmith restore b/APP$"):
         read(place)

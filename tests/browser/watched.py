@@ -88,12 +88,13 @@ class Watched:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "NATS_URL": self.server.url,
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "PYTHONWARNINGS": "error",
         }
         return await asyncio.create_subprocess_exec(
             Path(sys.executable).parent / "natsmith",
             *words,
-            env={**known, **self.environment},
+            env={key: value for key, value in {**known, **self.environment}.items() if value},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -72,6 +72,7 @@ class Natsmith:
             "NATS_URL": self.connection.server,
             "NATS_USER": self.connection.user,
             "NATS_PASSWORD": self.connection.password,
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "PYTHONWARNINGS": "error",
         }
         given = {**known, **self.environment, **environment}

@@ -41,7 +41,9 @@ async def test_one_tar_goes_out_and_comes_back(servers: Servers, tmp_path: Path,
         process = await before.start("backup", "-", stdout=full)
         _, said = await asyncio.wait_for(process.communicate(), 60)
     assert 3 == process.returncode, said.decode()
-    assert "does not fit into standard output: No space left on device" in said.decode()
+    assert "does not fit into standard output: No space left on device. What has come there is no" in said.decode()
+    assert "Nothing of it was kept" not in said.decode()
+    assert 1 == said.decode().count("send it to a file where there is more")
     reads, writes = os.pipe()
     with os.fdopen(writes, "wb") as pipe:
         process = await before.start("backup", "-", stdout=pipe)

@@ -136,7 +136,8 @@ async def test_apply_brings_before_it_makes_and_gives_three_replicas(
     assert 0 == planned.code, planned.text
     again = await natsmith("apply", "-f", "three.json", "--bring", "former.json", "--output", "json", "--leave", "OTHR")
     assert 0 == again.code, again.text
-    assert "warning: --leave names OTHR, but the former server has KV_b, KV_natsmith_state, OTHER, S" in again.stderr
+    told = "--leave, or nats.grow.leave in the chart, names OTHR, but the former server has KV_b, KV_natsmith_state, OTHER, S"
+    assert f"warning: {told}" in again.stderr
     assert "apply" == json.loads(again.stdout)["kind"]
     assert "0 streams brought, 4 brought before" in again.stderr
 

@@ -59,7 +59,7 @@ async def test_what_was_restored_is_told(tmp_path: Path, hands: Hands) -> None:
 
 @pytest.mark.parametrize("output", ["text", "json"])
 @pytest.mark.parametrize("verb", ["bring", "restore"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_what_was_done_before_a_signal_is_told(
     tmp_path: Path, hands: Hands, servers: Servers, number: signal.Signals, verb: str, output: str
 ) -> None:
@@ -88,7 +88,7 @@ async def test_what_was_done_before_a_signal_is_told(
         stdout, said = (each.decode() for each in await asyncio.wait_for(process.communicate(), 30))
 
         assert 1 == process.returncode, said
-        reason = "stopped by a signal" if number == signal.SIGTERM else "stopped by the keyboard"
+        reason = "stopped by the keyboard" if number == signal.SIGINT else "stopped by a signal"
         came = [name for name in await names(await hands(natsmith.connection)) if name != "KV_natsmith_state"]
         assert streams[: len(came)] == came
         assert 0 < len(came) < len(streams), came

@@ -110,14 +110,21 @@ class FromBackup:
     async def sending(self, name: str, size: int) -> AsyncIterator[Sent]:
         """Have a stream's store read for a block."""
         one = self.kept[name]
-        with _told(one.path / STORE), _opened(one.path / STORE) as file:
+        path = one.path / STORE
+        with _told(path):
+            opened = _opened(path)
+        with opened as file:
             about = {"config": one.about["config"], "state": one.about["state"]}
-            async with aclosing(_pieces(file, size)) as pieces:
+            async with aclosing(_pieces(path, file, size)) as pieces:
                 yield Sent(about=about, pieces=pieces)
 
 
-async def _pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
-    while piece := await asyncio.to_thread(file.read, size):
+async def _pieces(path: Path, file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    while True:
+        with _told(path):
+            piece = await asyncio.to_thread(file.read, size)
+        if not piece:
+            return
         yield piece
 
 
@@ -136,24 +143,42 @@ def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
             f"{place} holds a backup that is not whole: {place / PARTIAL} is what a run has begun. "
             "If it still runs, let it end; if not, restore another backup, or back up again into the same directory"
         )
-    streams = [place] if ABOUT in names else [place / each for each in names if (place / each / ABOUT).is_file()]
+    inside = [place / each for each in names]
+    streams, closed = ([place], []) if ABOUT in names else _looked(inside)
     if not streams:
-        raise WrongValues(_nothing(place, [place / each for each in names]))
+        raise WrongValues(_nothing(place, inside, closed))
     return {"": _account(str(place), streams, {}, only)}
 
 
-def _nothing(place: Path, inside: list[Path]) -> str:
+def _looked(inside: list[Path]) -> tuple[list[Path], list[str]]:
+    """Return which are of a stream, and which this user may not enter: lost+found is one of these."""
+    streams: list[Path] = []
+    closed: list[str] = []
+    for each in inside:
+        with _told(each):
+            try:
+                (each / ABOUT).stat()
+                streams.append(each)
+            except PermissionError:
+                closed.append(str(each))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    return streams, closed
+
+
+def _nothing(place: Path, inside: list[Path], closed: list[str]) -> str:
     """Return that there is no backup, and what there is instead."""
     accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
     if accounts:
         return (
-            f"{place} holds no whole backup: {place / LIST} is not there, which natsmith backup writes last, and which names "
-            f"all that belongs to it. Take another copy of the backup; or restore what {' and '.join(accounts)} "
+            f"{place} holds no whole backup: {place / LIST} is not there. If natsmith backup wrote it, that came last, and "
+            f"names all that belongs to it: take another copy of the backup. Or restore what {' and '.join(accounts)} "
             f"{'has' if len(accounts) == 1 else 'have'}, of which nothing tells whether it is all: natsmith restore {shlex.quote(accounts[0])}"
         )
     return (
         f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
         "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
+        + (f"; or change the permissions of {' and '.join(closed)}, which this user may not enter" if closed else "")
     )
 
 

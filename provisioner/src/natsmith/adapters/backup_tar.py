@@ -12,7 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -25,6 +25,15 @@ STANDARD = "-"
 DEEP = 3
 """A file of a stream is in its directory, and that in its account's."""
 
+ROOM = (
+    "have TMPDIR name a directory where there is more (each stream is there on its way), "
+    "or name a directory for the backup instead of -"
+)
+"""The cure where there is no room on the way."""
+
+CURE = "Nothing was restored: take another copy of it, as natsmith backup - wrote it"
+"""The cure for a tar that is not whole."""
+
 
 @asynccontextmanager
 async def streamed(made: str) -> AsyncIterator[Writer]:
@@ -33,9 +42,9 @@ async def streamed(made: str) -> AsyncIterator[Writer]:
         raise WrongValues("natsmith backup - writes a tar, but standard output is closed: add > monday.tar")
     if sys.stdout.isatty():
         raise WrongValues("natsmith backup - writes a tar, which a terminal cannot show: add > monday.tar")
-    shown, out = Path("standard output"), Standard(1)
+    out = Standard(1)
     with (
-        written(shown),
+        _shown(),
         _folder("backup") as folder,
         tarfile.open(fileobj=cast("IO[bytes]", out), mode="w|", format=tarfile.PAX_FORMAT) as tar,
         writing(folder / "backup", made, ROOM) as writer,
@@ -43,13 +52,13 @@ async def streamed(made: str) -> AsyncIterator[Writer]:
     ):
 
         def pack(path: Path, name: str) -> None:
-            with out.used(), written(shown, "send it to a file where there is more"):
+            with out.used(), _shown():
                 tar.add(path, name)
             if path.is_dir():
                 shutil.rmtree(path)
 
         def finish() -> None:
-            with out.used(), written(shown, "send it to a file where there is more"):
+            with out.used(), _shown():
                 tar.close()
 
         writer.pack = pack
@@ -77,11 +86,11 @@ async def unpacked() -> AsyncIterator[Path]:
         yield place
 
 
-ROOM = (
-    "have TMPDIR name a directory where there is more (each stream is there on its way), "
-    "or name a directory for the backup instead of -"
-)
-CURE = "Nothing was restored: take another copy of it, as natsmith backup - wrote it"
+def _shown() -> AbstractContextManager[None]:
+    """Have a sentence with a cure where standard output takes no more; what it has taken cannot be called back."""
+    return written(
+        Path("standard output"), "send it to a file where there is more", "What has come there is no whole backup"
+    )
 
 
 @contextmanager

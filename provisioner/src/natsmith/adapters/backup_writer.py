@@ -26,6 +26,12 @@ from natsmith.errors import DecisionNeeded, NotReady, StoppedHalfway, WrongValue
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
 
+ELSEWHERE = "name a directory where there is more"
+"""The cure where there is no room."""
+
+NOTHING = "Nothing of it was kept"
+"""What is left of a backup for which there is no room."""
+
 
 class Writer:
     """A backup under way."""
@@ -108,22 +114,18 @@ class Writer:
             _settle(self.place)
 
 
-ELSEWHERE = "name a directory where there is more"
-"""The cure where there is no room."""
-
-
 @contextmanager
 def writing(place: Path, made: str, room: str = ELSEWHERE) -> Iterator[Writer]:
     """Have an empty directory for a block, and nobody else write there; what is not finished is removed.
 
     *room* says what to do, other than making it, where there is none.
     """
-    with written(place):
+    with written(place, room):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _alone(place, held)
-        _empty(place)
+        _empty(place, room)
         try:
             yield Writer(place, made, room)
         finally:
@@ -148,9 +150,9 @@ def _alone(place: Path, held: int) -> None:
         # A file system that cannot lock is used all the same.
 
 
-def _empty(place: Path) -> None:
+def _empty(place: Path, room: str) -> None:
     """Begin, where there is nothing but what a run has left that was ended."""
-    with written(place):
+    with written(place, room):
         if (place / PARTIAL).is_dir() and not (place / LIST).exists():
             for each in _named(place / PARTIAL / LIST):
                 shutil.rmtree(place / each, ignore_errors=True)
@@ -222,16 +224,15 @@ def _state(info: StreamInfo) -> tuple[int, ...]:
 
 
 @contextmanager
-def written(place: Path, room: str = ELSEWHERE) -> Iterator[None]:
-    """Turn what the system says into a sentence with a cure; *room* is the one where there is none."""
+def written(place: Path, room: str = ELSEWHERE, left: str = NOTHING) -> Iterator[None]:
+    """Turn what the system says into a sentence with a cure; where there is no room, *left* and *room* belong to it."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in NO_ROOM:
             raise DecisionNeeded(
-                f"the backup does not fit into {place}: {reason}. Nothing of it was kept: "
-                f"make room, or {room}, and run it again"
+                f"the backup does not fit into {place}: {reason}. {left}: make room, or {room}, and run it again"
             ) from error
         if isinstance(error, BrokenPipeError):
             raise StoppedHalfway(

@@ -99,7 +99,7 @@ async def bring_stream(
                 if await forgotten(target, info.config["name"], source.mark(info)):
                     raise DecisionNeeded(_anothers(target, info.config["name"])) from refused
                 if clock() > begun + STALLED_SECONDS:
-                    await _removed(target, arriving(info, source.mark(info)))
+                    await _freed(target, arriving(info, source.mark(info)))
         # Nobody announces a server that is known now, or a name that is free; the time above bounds the loop.
         await asyncio.sleep(PEERS_AGAIN_SECONDS)
 
@@ -129,8 +129,8 @@ async def forgotten(target: JetStream, name: str, mark: str) -> StreamInfo | Non
     return here
 
 
-async def _removed(target: JetStream, config: Config) -> None:
-    """Remove what an ended run left and no server has; raise DecisionNeeded if it may be somebody else's.
+async def _freed(target: JetStream, config: Config) -> None:
+    """Free a name of what an ended run left and no server has; raise DecisionNeeded if it may be somebody else's.
 
     What another program restores looks the same until all of it is there. The cluster makes a stream of what it keeps the
     name for only if that has *config*, which is marked as ours; of all else it says that it is another one.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Sequence
 
 from natsmith.cli.arguments import last, parse, verb_in
-from natsmith.cli.ending import BY_KEYBOARD, BY_SIGNAL
+from natsmith.cli.ending import BY_KEYBOARD, BY_SIGNAL, told_to_stop
 from natsmith.cli.report import Report
 from natsmith.cli.streams import streams
 from natsmith.errors import DecisionNeeded, Exit, NatsmithError, StoppedHalfway
@@ -91,8 +91,8 @@ async def _until_told_to_stop(work: Awaitable[int]) -> int:
         return await task
     try:
         return await task
-    except asyncio.CancelledError:
-        raise StoppedHalfway(BY_SIGNAL) from None
+    except asyncio.CancelledError as error:
+        raise told_to_stop(error) from None
     finally:
         for each in numbers:
             loop.remove_signal_handler(each)

@@ -94,7 +94,7 @@ async def before(args: argparse.Namespace, desired: Desired, accounts: tuple[str
         else:
             screen.line(f"Account {account}: {summary}")
     # No more than a warning: what was in memory is gone with the server that was restarted, and all else has come.
-    if strange := slip("--leave", args.leave, have, "the former server"):
+    if strange := slip("--leave, or nats.grow.leave in the chart,", args.leave, have, "the former server"):
         log.warn(strange)
     if args.within is not None:
         args.within = max(args.within - (clock() - began), 1.0)

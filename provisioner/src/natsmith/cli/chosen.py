@@ -10,6 +10,5 @@ def slip(flag: str, named: Iterable[str], have: Collection[str], where: str) -> 
     missing = [name for name in named if name not in have]
     if not missing:
         return ""
-    return (
-        f"{flag} names {', '.join(missing)}, but {where} has {', '.join(sorted(have)) or 'nothing'}: name one of these"
-    )
+    there = f"{', '.join(sorted(have))}: name one of these" if have else "nothing: leave it out"
+    return f"{flag} names {', '.join(missing)}, but {where} has {there}"

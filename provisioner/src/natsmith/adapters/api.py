@@ -131,7 +131,8 @@ class Api:
                 if clock() >= until:
                     names = ", ".join(missing)
                     raise NotReady(
-                        f"{self._link.where} cannot reach {names} for {RESTART_SECONDS} s: a server of the cluster may be down"
+                        f"{self._link.where} cannot reach {names} for {RESTART_SECONDS} s: "
+                        "a server of the cluster may be down, or more than half of them full"
                     )
             await asyncio.sleep(LIST_AGAIN_SECONDS)
 

@@ -38,16 +38,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("b")
 
 
-def test_what_may_not_be_entered_is_told_where_there_is_no_backup(place: Path) -> None:
+def test_a_disk_without_a_backup_is_told(place: Path) -> None:
     with nobody(), pytest.raises(WrongValues, match="b holds no backup: ") as caught:
         read(place)
-
     assert Exit.WRONG_VALUES == caught.value.code
-    [said] = caught.value.problems
-    assert said.endswith("; or change the permissions of b/lost+found, which this user may not enter")
 
 
-def test_what_may_not_be_entered_is_passed_over_beside_streams(place: Path) -> None:
+def test_what_may_not_be_entered_is_not_left_out_without_a_word(place: Path) -> None:
+    (place / "S").mkdir()
+    (place / "S" / "backup.json").write_text('{"config": {"name": "S"}}')
+    (place / "T").mkdir()
+    (place / "T").chmod(0)
+    with nobody(), pytest.raises(WrongValues, match="b/T may not be entered by this user"):
+        read(place)
+
+
+def test_what_a_disk_has_of_its_own_is_passed_over_beside_streams(place: Path) -> None:
     """Its stream is read, of which only the description is there."""
     (place / "S").mkdir()
     (place / "S" / "backup.json").write_text('{"config": {"name": "S"}}')
@@ -55,7 +61,7 @@ def test_what_may_not_be_entered_is_passed_over_beside_streams(place: Path) -> N
         read(place)
 
 
-def test_what_may_not_be_entered_is_passed_over_beside_accounts(place: Path) -> None:
+def test_what_a_disk_has_of_its_own_is_passed_over_beside_accounts(place: Path) -> None:
     (place / "APP" / "S").mkdir(parents=True)
     (place / "APP" / "S" / "backup.json").write_text("{}")
     with nobody(), pytest.raises(WrongValues, match=r"natsmith restore b/APP$"):

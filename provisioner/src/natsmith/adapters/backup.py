@@ -144,31 +144,35 @@ def read(place: Path, only: Collection[str] = ()) -> dict[str, FromBackup]:
             "If it still runs, let it end; if not, restore another backup, or back up again into the same directory"
         )
     inside = [place / each for each in names]
-    streams, closed = ([place], []) if ABOUT in names else _looked(inside)
+    streams = [place] if ABOUT in names else _looked(inside)
     if not streams:
-        raise WrongValues(_nothing(place, inside, closed))
+        raise WrongValues(_nothing(place, inside))
     return {"": _account(str(place), streams, {}, only)}
 
 
-def _looked(inside: list[Path]) -> tuple[list[Path], list[str]]:
-    """Return which are of a stream, and which this user may not enter: lost+found is one of these."""
+def _looked(inside: list[Path]) -> list[Path]:
+    """Return which are of a stream; a disk's lost+found, which only root may enter, is none."""
     streams: list[Path] = []
-    closed: list[str] = []
     for each in inside:
+        if each.name == "lost+found":
+            continue
         with _told(each):
             try:
                 (each / ABOUT).stat()
                 streams.append(each)
-            except PermissionError:
-                closed.append(str(each))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-    return streams, closed
+            except PermissionError:
+                raise WrongValues(
+                    f"{each} may not be entered by this user, and a stream may be in it: change its permissions, "
+                    "or move it elsewhere if it is not of the backup"
+                ) from None
+    return streams
 
 
-def _nothing(place: Path, inside: list[Path], closed: list[str]) -> str:
+def _nothing(place: Path, inside: list[Path]) -> str:
     """Return that there is no backup, and what there is instead."""
-    accounts = [str(each) for each in inside if any(each.glob(f"*/{ABOUT}"))]
+    accounts = [str(each) for each in inside if each.name != "lost+found" and any(each.glob(f"*/{ABOUT}"))]
     if accounts:
         return (
             f"{place} holds no whole backup: {place / LIST} is not there. If natsmith backup wrote it, that came last, and "
@@ -178,7 +182,6 @@ def _nothing(place: Path, inside: list[Path], closed: list[str]) -> str:
     return (
         f"{place} holds no backup: there is no {LIST} as natsmith backup writes it, nor {ABOUT} and {STORE} of a stream. "
         "Name the directory that natsmith backup, nats account backup or nats stream backup was given"
-        + (f"; or change the permissions of {' and '.join(closed)}, which this user may not enter" if closed else "")
     )
 
 

@@ -10,6 +10,8 @@ from natsmith.actions import catching_up
 from natsmith.actions.catching_up import (
     ALONE_SECONDS,
     BEGIN_SECONDS,
+    DEAF_SECONDS,
+    HEARS_SECONDS,
     MOMENT,
     NEAR,
     STALL_SECONDS,
@@ -61,11 +63,12 @@ def test_one_server_alone_has_nobody_to_wait_for() -> None:
     ("mirror", "seconds"),
     [
         ({}, BEGIN_SECONDS),
-        ({"last_sequence": 3, "copying": True}, STALL_SECONDS),
-        ({"last_sequence": 3, "copying": True, "alone": True}, ALONE_SECONDS),
+        ({"last_sequence": 3, "heard": HEARS_SECONDS}, STALL_SECONDS),
+        ({"last_sequence": 3, "heard": 0.5}, DEAF_SECONDS),
+        ({"last_sequence": 3, "heard": HEARS_SECONDS, "alone": True}, ALONE_SECONDS),
         ({"last_sequence": 3, "alone": True}, ALONE_SECONDS),
     ],
-    ids=["has nothing", "does not grow", "has no quorum", "has no leader"],
+    ids=["has nothing", "does not grow", "stores nothing of what it hears", "has no quorum", "has no leader"],
 )
 def test_a_copy_that_never_goes_on_is_given_up_after_its_time(
     monkeypatch: pytest.MonkeyPatch, mirror: dict[str, Any], seconds: float

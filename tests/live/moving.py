@@ -134,17 +134,18 @@ async def contents(client: nats.aio.client.Client, stream: str) -> list[Stored]:
 @asynccontextmanager
 async def halted(
     connection: Connection, document: Mapping[str, Any], step: str, nth: int = 1
-) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Apply *document* in a process that stands still at a step; what is given lets it go on to its end."""
+) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """Apply *document* in a process that stands still at a step; what is given lets it go on, and returns its log."""
     process = await _process(connection, document, signal.SIGSTOP, step, nth)
     try:
         # It says so before it does: let go on too early, it would stand still for good.
         await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
 
-        async def go_on() -> None:
+        async def go_on() -> str:
             process.send_signal(signal.SIGCONT)
             stdout, stderr = await asyncio.wait_for(process.communicate(), timeout=60)
             assert 0 == process.returncode, stdout.decode() + stderr.decode()
+            return stderr.decode()
 
         yield go_on
     finally:

@@ -19,6 +19,12 @@ BEGIN_SECONDS = 10.0
 ALONE_SECONDS = 10.0
 """A copy without a quorum for longer than an election takes is made anew: replicas of it may have stopped for good."""
 
+DEAF_SECONDS = 10.0
+"""A copy that hears of its stream all the time and stores nothing of it for so long is made anew: servers can get it so."""
+
+HEARS_SECONDS = 5.0
+"""How long ago a copy heard of its stream that hears of it: every second it is told that there is nothing new."""
+
 STALL_SECONDS = 45.0
 """A copy that did not grow for so long does not grow any more; who copies has waited, and has tried again."""
 
@@ -120,7 +126,8 @@ class Chase:
             self.reached = self.reached or now
         if mirror.alone and now - self.grown > ALONE_SECONDS:
             raise StandsStill(f"the copy {self.copy} has no quorum any more: its replicas have stopped")
-        if now - self.grown > STALL_SECONDS and not self.near:
+        hears = mirror.heard is not None and mirror.heard < HEARS_SECONDS
+        if now - self.grown > (DEAF_SECONDS if hears else STALL_SECONDS) and not self.near:
             raise StandsStill(f"the copy {self.copy} stands still at {mirror.messages} of {origin.messages} messages")
         if self.reached and now - self.reached > CHASE_SECONDS:
             behind = origin.last_sequence - mirror.last_sequence

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from natsmith.actions.catching_up import Copied, Told, TooSlow, telling
+from natsmith.actions.catching_up import Copied, StandsStill, Told, TooSlow, both, telling
 from natsmith.actions.lease import Lease
 from natsmith.actions.switching import Switch
 from natsmith.adapters import copies
@@ -16,6 +16,9 @@ from natsmith.clock import clock
 from natsmith.errors import DecisionNeeded, NatsmithError, StoppedHalfway
 from natsmith.log import Log
 from natsmith.model.moving import Record, parking
+
+DEAF_SWITCHES = 4
+"""After so many switches in which a copy got nothing it is made anew: a server that is only slow lets some of them arrive."""
 
 LEFT_SECONDS = 5.0
 """What has to be left, beside the time of a copy, when the way back begins."""
@@ -43,6 +46,9 @@ class Hands:
         self.relay: Relay
         """Hears the direct gets of the source while the move goes on."""
 
+        self._found: list[tuple[str, int]] = []
+        """Where switches that took too long found their copy, for as long as that was the same place."""
+
         self.refused: Refused | None = None
         """Why the new stream could not be what was wanted, so that the old one is made again."""
 
@@ -59,15 +65,26 @@ class Hands:
         self.step("park", stream=source)
         try:
             await switch.run(promote)
-        except (TooSlow, Refused, DecisionNeeded, StoppedHalfway, asyncio.CancelledError):
+        except (TooSlow, Refused, DecisionNeeded, StoppedHalfway, asyncio.CancelledError) as error:
             # Writers wait: before anything else they are let in again, unless the copy has taken over after all.
             with contextlib.suppress(Refused, NatsmithError):
                 if (await self.stream(copy)).config.get("mirror"):
                     self.step("unpark", stream=source)
                     await self.let_in(live)
                     await self.relay.to(source)
+            if isinstance(error, TooSlow):
+                await self._grows(source, copy)
             raise
         self.log.info("move.switched", of=self.record.home, to=copy, pause_ms=round(switch.pause * 1000, 1))
+
+    async def _grows(self, source: str, copy: str) -> None:
+        """Raise when one switch after the other found a copy where it was: whatever came meanwhile, it got nothing."""
+        origin, mirror = await both(self.server, source, copy)
+        where = copy, mirror.last_sequence
+        self._found = [*self._found, where] if where in self._found else [where]
+        if len(self._found) >= DEAF_SWITCHES and mirror.last_sequence < origin.last_sequence:
+            self._found = []
+            raise StandsStill(f"the copy {copy} got nothing more of {source} in {DEAF_SWITCHES} switches")
 
     async def let_in(self, live: Config) -> None:
         """Make a stream what it was before it was parked; the mark goes first, or it would take somebody's place."""

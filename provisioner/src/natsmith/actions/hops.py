@@ -69,13 +69,17 @@ class Hops(Waking):
             await carrying.drain(self.server, source, self.lock)
             await caught_up(self.server, source, copy, until=self.about.until, told=told)
         except StandsStill as error:
-            self._anew(error)
-            self.step("delete", stream=copy)
-            await self.server.delete_stream(copy)
-            self.step("copy", into=copy)
-            await self.begun(copies.copying(self.final, source, self.record))
+            await self._copy_anew(error)
             raise
         await self.switch_out()
+
+    async def _copy_anew(self, error: NatsmithError) -> None:
+        """Begin the copy with nothing, of which *error* tells that it does not go on."""
+        self._anew(error)
+        self.step("delete", stream=self.record.carrier)
+        await self.server.delete_stream(self.record.carrier)
+        self.step("copy", into=self.record.carrier)
+        await self.begun(copies.copying(self.final, self.record.source, self.record))
 
     def _anew(self, error: NatsmithError) -> None:
         """Raise *error* as the last one when a copy was begun too often."""
@@ -88,6 +92,9 @@ class Hops(Waking):
         await self.quiet()
         try:
             await self.switch(self.record.source, self.record.carrier, dict(self.record.original), self.promote_out)
+        except StandsStill as error:
+            await self._copy_anew(error)
+            raise
         except Incomplete as error:
             self._anew(error)
             raise TooSlow(str(error)) from error  # while it is parked a key keeps values that its copy drops
@@ -159,19 +166,18 @@ class Hops(Waking):
             return
         info, back = await both(self.server, through, home)
         live = copies.promoted(info.config, self.final) | {"allow_direct": True}
-        if not copies.is_parked(info):
-            await self.relay.to(through)
-            try:
-                await caught_up(self.server, through, home, until=None, told=self.told_of(through, home))
-            except StandsStill as error:
-                await self._away()
-                self._anew(error)
-                raise
-            await self._pruned(back)
-            await alike(self.server, through, home)
-        self.relay.hold()
         try:
+            if not copies.is_parked(info):
+                await self.relay.to(through)
+                await caught_up(self.server, through, home, until=None, told=self.told_of(through, home))
+                await self._pruned(back)
+                await alike(self.server, through, home)
+            self.relay.hold()
             await self.switch(through, home, live, self._promote_back)
+        except StandsStill as error:
+            await self._away()
+            self._anew(error)
+            raise
         except Incomplete as error:
             await self._away()
             raise TooSlow(str(error)) from error  # it is copied back anew

@@ -69,6 +69,7 @@ def stream(answer: Answer) -> StreamInfo:
     replicas = cluster.get("replicas") or []
     offline = tuple(each["name"] for each in replicas if _offline(each, cluster, answer.get("ts", "")))
     first = state.get("first_ts", NEVER)
+    active = (answer.get("mirror") or {}).get("active", -1)
     return StreamInfo(
         config=answer["config"],
         created=answer.get("created", ""),
@@ -83,7 +84,7 @@ def stream(answer: Answer) -> StreamInfo:
         lags={each["name"]: _lag(each) for each in replicas if each["name"] not in offline},
         offline=offline,
         alone=bool(replicas) and (not cluster.get("leader") or 2 * len(offline) >= 1 + len(replicas)),
-        copying=bool(answer.get("mirror") and answer["mirror"].get("active", -1) >= 0),
+        heard=active / NANOS if active >= 0 else None,
         lag=answer["mirror"].get("lag", 0) if answer.get("mirror") else None,
         now=answer.get("ts", ""),
     )

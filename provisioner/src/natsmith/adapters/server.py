@@ -94,10 +94,15 @@ class StreamInfo:
     alone: bool = False
     """Whether nothing can be stored: nobody leads it, or who does hears of too few others."""
 
-    copying: bool = False
-    """For a mirror: whether it has begun."""
+    heard: float | None = None
+    """For a mirror that has begun: how many seconds ago it heard of what it copies."""
 
     now: str = ""
+
+    @property
+    def copying(self) -> bool:
+        """Whether it is a mirror that has begun."""
+        return self.heard is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

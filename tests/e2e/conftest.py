@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import sampling
 from e2e.cluster import Namespace, namespace, run
 from e2e.release import Release
 
@@ -28,6 +29,11 @@ def _helms() -> dict[str, str]:
 
 
 HELMS = _helms()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run each test with one Helm where that is asked for."""
+    sampling.half(config, items, "helm")
 
 
 @pytest.fixture(params=HELMS or ["no helm"], scope="session")

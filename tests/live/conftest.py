@@ -12,6 +12,7 @@ import pytest
 
 import chart
 import electing
+import sampling
 from bringing import Hand
 from cli import Natsmith
 from embedded import Embedded, nats_server
@@ -27,6 +28,11 @@ from waiting import Eventually
 from waiting import eventually as asking_again
 
 pytest.register_assert_rewrite("contract", "contract_consumers", "contract_messages", "contract_streams")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run each test with half of the servers where that is asked for, but those of what is known of each version."""
+    sampling.half(config, items, "release", but="test_facts")
 
 
 @pytest.fixture(scope="session")

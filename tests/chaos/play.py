@@ -21,6 +21,7 @@ from chaos.scenario import Scenario
 from chaos.servers import Site
 from chaos.traffic import Traffic
 from chaos.watching import Watching, Worker, missing
+from natsmith.adapters.closing import ended
 from natsmith.errors import Exit
 
 ATTEMPTS = 6
@@ -237,9 +238,7 @@ async def _told(run: Run) -> AsyncIterator[tuple[Watching | None, Worker | None]
         yield watching, worker
     finally:
         if task:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
         await raw.closed(client)
 
 

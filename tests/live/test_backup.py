@@ -13,6 +13,7 @@ import pytest
 
 from bringing import Hand, furnish, names, positions
 from cli import Natsmith
+from natsmith.adapters.closing import ended
 from versions import VERSIONS, Hands, Servers
 from waiting import eventually
 
@@ -89,9 +90,7 @@ async def test_what_is_written_meanwhile_does_not_spoil_it(servers: Servers, tmp
     try:
         ran = await Natsmith(tmp_path, there)("backup", "b")
     finally:
-        going.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await going
+        await ended(going)
     assert 0 == ran.code, ran.text
     ran = await Natsmith(tmp_path, here)("restore", "b")
     assert 0 == ran.code, ran.text

@@ -15,6 +15,7 @@ from nats.js.errors import NoStreamResponseError
 
 from bringing import Pair, furnish, names, pair, positions
 from cli import Natsmith
+from natsmith.adapters.closing import ended
 from versions import VERSIONS, Hands
 from waiting import eventually
 
@@ -224,7 +225,7 @@ async def test_somebody_who_still_writes_there_is_told_of(newest_pair: Pair, tmp
     writer = asyncio.create_task(writes())
     natsmith = Natsmith(tmp_path, here)
     ran = await natsmith("bring", "--from", there.server)
-    writer.cancel()
+    await ended(writer)
     assert 3 == ran.code, ran.text
     assert "somebody writes to it at" in ran.stderr
     assert [] == await names(many)

@@ -6,11 +6,12 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import nats.aio.client
+from nats.js.errors import NoStreamResponseError
 
 from chaos.servers import Site, accounts, binary, three
 from embedded import nats_server
@@ -71,7 +72,15 @@ class Hand:
     async def write(self, subject: str, count: int, data: bytes = b"x", **headers: str) -> None:
         """Publish so many messages, all of them stored."""
         given = {name.replace("_", "-"): value for name, value in headers.items()} or None
-        for begin in range(0, count, 200):
+
+        async def begun() -> bool:
+            # Servers of a cluster hear of a new stream one after the other.
+            with suppress(NoStreamResponseError):
+                return bool(await self.js.publish(subject, data + b"0", headers=given))
+            return False
+
+        await eventually(begun, within=5)
+        for begin in range(1, count, 200):
             numbers = range(begin, min(begin + 200, count))
             await asyncio.gather(*(self.js.publish(subject, data + b"%d" % each, headers=given) for each in numbers))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,14 @@ async def started(
     return running
 
 
-async def fill(bucket: KeyValue) -> tuple[int, int]:
-    """Put until nothing is taken, and return how many were, and the last refusal's code."""
+Known = Callable[[int], Awaitable[None]]
+
+
+async def fill(bucket: KeyValue, known: Known | None = None) -> tuple[int, int]:
+    """Put until nothing is taken, and return how many were, and the last refusal's code; *known* may hold it up."""
     for number in range(2 * MOST // len(VALUE)):
+        if known:
+            await known(number)
         try:
             await bucket.put(f"k{number}", VALUE)
         except nats.js.errors.APIError as refusal:
@@ -61,15 +66,25 @@ async def test_an_account_is_refused_before_the_servers_are_full(
     """It says no limit of its own; reading goes on, and what is removed makes room."""
     running = await started(install, tmp_path, given(MOST), release, eventually)
     client = await running.connect("b")
-    bucket = await client.jetstream().key_value("kept")
+    stream = client.jetstream()
+    bucket = await stream.key_value("kept")
 
-    stored, code = await fill(bucket)
+    async def known(number: int) -> None:
+        """Wait until a server knows how much all of them store: nobody fills them faster than they tell each other."""
+
+        async def told() -> bool:
+            return (await stream.account_info()).storage >= 3 * number * len(VALUE)
+
+        if number * len(VALUE) > MOST * 0.75 and number % 20 == 0:
+            await eventually(told, within=20)
+
+    stored, code = await fill(bucket, known)
 
     assert 10002 == code
     assert MOST * 0.8 < stored * len(VALUE) < MOST
     assert VALUE == (await bucket.get("k1")).value
     assert "account file storage: " in (await running.natsmith()("status")).text
-    await client.jetstream().purge_stream("KV_kept", keep=10)
+    await stream.purge_stream("KV_kept", keep=10)
 
     async def room() -> bool:
         try:

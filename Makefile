@@ -93,7 +93,7 @@ image: ## Build the provisioner's image: IMAGE, BASE_IMAGE and BUILD_FLAGS say h
 NATS_IMAGE ?= nats:2.15.1-alpine
 WORKERS ?= 3
 e2e: $(VENV)/.done ## The chart in the cluster of KUBECONFIG, with each Helm on PATH; IMAGE must be there
-	NATSMITH_IMAGE=$(IMAGE) NATS_IMAGE=$(NATS_IMAGE) $(PYTEST) tests/e2e -n $(WORKERS)
+	NATSMITH_IMAGE=$(IMAGE) NATS_IMAGE=$(NATS_IMAGE) $(PYTEST) tests/e2e -n $(WORKERS) --maxschedchunk 1
 
 kind: ## A cluster for e2e, for those who have docker and kind
 	kind create cluster --config tests/e2e/kind.yaml

@@ -97,6 +97,15 @@ class Place:
         words = ("rollout", "status", f"statefulset/{self.release.fullname}", "--timeout=600s")
         self.release.namespace.kubectl(*words)
 
+    def keep(self, folder: Path, name: str) -> None:
+        """Keep what each server wrote since it began, and what kept Kubernetes busy, in files of this name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in self.release.pods("nats"):
+            pod = each["metadata"]["name"]
+            log = self.release.namespace.kubectl("logs", pod, "-c", "nats", "--timestamps", may_fail=True)
+            (folder / f"{name}-{pod}.log").write_text(log.text)
+        (folder / f"{name}-namespace.log").write_text(self.release.namespace.told())
+
     def leader(self) -> str:
         """Return the pod that leads the bucket."""
         return str(self.clients.ask("leader"))

@@ -25,6 +25,9 @@ from soak.operations import OPERATIONS, Images  # noqa: E402
 from soak.place import Place, placed  # noqa: E402
 from soak.table import Row, broken, table  # noqa: E402
 
+KEPT = ROOT / ".cache" / "soak"
+"""Where the logs of the servers are that broke a truth."""
+
 
 def play(place: Place, name: str, images: Images) -> Row:
     """Let one operation happen, and return what clients were told."""
@@ -52,6 +55,8 @@ def rows(servers: str, folder: Path, names: list[str], images: Images, given: ar
             for name in some:
                 row = play(place, name, images)
                 print(f"{name}: {json.dumps(row.found)}", file=sys.stderr, flush=True)
+                if servers == "ours" and broken(row):
+                    place.keep(KEPT, name)
                 done.append(row)
     return done
 
@@ -89,6 +94,8 @@ def main() -> int:
     wrong = [sentence for row in found.get("ours", []) for sentence in broken(row)]
     for sentence in wrong:
         print(f"FAILED {sentence}")
+    if wrong:
+        print(f"What the servers wrote is in {KEPT.relative_to(ROOT)}.")
     return 1 if wrong else 0
 
 

@@ -92,6 +92,7 @@ image: ## Build the provisioner's image: IMAGE, BASE_IMAGE and BUILD_FLAGS say h
 
 NATS_IMAGE ?= nats:2.15.1-alpine
 WORKERS ?= 3
+# Tests of seconds and of minutes are given out one by one: nobody has a row of long ones left in the end.
 e2e: $(VENV)/.done ## The chart in the cluster of KUBECONFIG, with each Helm on PATH; IMAGE must be there
 	NATSMITH_IMAGE=$(IMAGE) NATS_IMAGE=$(NATS_IMAGE) $(PYTEST) tests/e2e -n $(WORKERS) --maxschedchunk 1
 

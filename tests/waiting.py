@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from natsmith.adapters.closing import ended
+
 POLL_SECONDS = 0.05
 
 
@@ -14,6 +16,13 @@ class Eventually(Protocol):
 
     async def __call__(self, happened: Callable[[], Awaitable[bool]], *, within: float) -> None:
         """Return when *happened* is true; fail when it is not after *within* seconds."""
+
+
+async def over(task: asyncio.Task[None]) -> None:
+    """End what goes on for ever beside a test; what it failed of before is raised."""
+    await ended(task)
+    if not task.cancelled():
+        task.result()
 
 
 async def eventually(happened: Callable[[], Awaitable[bool]], *, within: float) -> None:

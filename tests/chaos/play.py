@@ -21,8 +21,8 @@ from chaos.scenario import Scenario
 from chaos.servers import Site
 from chaos.traffic import Traffic
 from chaos.watching import Watching, Worker, missing
-from natsmith.adapters.closing import ended
 from natsmith.errors import Exit
+from waiting import over
 
 ATTEMPTS = 6
 LONGEST = 300
@@ -238,7 +238,7 @@ async def _told(run: Run) -> AsyncIterator[tuple[Watching | None, Worker | None]
         yield watching, worker
     finally:
         if task:
-            await ended(task)
+            await over(task)
         await raw.closed(client)
 
 

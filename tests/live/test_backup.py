@@ -13,9 +13,8 @@ import pytest
 
 from bringing import Hand, furnish, names, positions
 from cli import Natsmith
-from natsmith.adapters.closing import ended
 from versions import VERSIONS, Hands, Servers
-from waiting import eventually
+from waiting import eventually, over
 
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")
 NEWEST = VERSIONS[-1]
@@ -90,7 +89,7 @@ async def test_what_is_written_meanwhile_does_not_spoil_it(servers: Servers, tmp
     try:
         ran = await Natsmith(tmp_path, there)("backup", "b")
     finally:
-        await ended(going)
+        await over(going)
     assert 0 == ran.code, ran.text
     ran = await Natsmith(tmp_path, here)("restore", "b")
     assert 0 == ran.code, ran.text

@@ -105,7 +105,7 @@ class Switch:
                 await self._prepare()
         except TimeoutError:
             raise TooSlow(
-                f"the last messages of {self.source} did not reach {self.copy} within {SWITCH_SECONDS:g} s"
+                f"the copy {self.copy} did not have what {self.source} has, and nothing else, within {SWITCH_SECONDS:g} s"
             ) from None
         except NotReady as error:  # writers do not wait for who does not answer; of a promotion nobody could know
             raise TooSlow(str(error)) from error

@@ -2,7 +2,8 @@
 
 Writers put one key each time, once, and believe nothing but acknowledgements; readers read what was acknowledged, a
 watcher sees it, a worker of a durable consumer gets it. All of them are told by nats-py alone when a server goes: it
-reconnects to the Service, and what fails is tried again, as the documentation tells an application to do.
+reconnects to the Service, and what fails is tried again, as the documentation tells an application to do. One more looks
+up the Service's name: where it is not found, clients wait for the cluster's network, not for a server.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import nats
 from nats.aio.client import Client
@@ -158,6 +160,15 @@ class Clients:
                 self.gaps.counts[f"worker {type(error).__name__}"] += 1
                 await asyncio.sleep(AGAIN)
 
+    async def look_up(self) -> None:
+        """Look up the name by which the servers are found, as a client does that connects again."""
+        server = urlsplit(os.environ["SERVER"])
+        while True:
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().getaddrinfo(server.hostname, server.port)
+                self.gaps.answered("name")
+            await asyncio.sleep(AGAIN)
+
     def begin(self) -> None:
         """Begin a window; what is seen may be acknowledged later, so that is kept."""
         self.acks.clear()
@@ -166,20 +177,21 @@ class Clients:
 
     async def end(self, stream: JetStreamContext) -> dict[str, Any]:
         """Judge a window: everything that was acknowledged is stored, and was seen."""
-        self.gaps.end()
-        counts = dict(self.gaps.counts)
         acks, published = dict(self.acks), set(self.published)
-        settled = await settle(stream)
+        settled = await waited(partial(current, stream))
+        # Who is not served yet may be so only when all replicas are current: that silence is counted, too.
+        self.gaps.end()
+        gaps, counts = dict(self.gaps.longest), dict(self.gaps.counts)
         lost = [
             key for seq, key in acks.items() if not await stored(stream, f"KV_{BUCKET}", seq, f"$KV.{BUCKET}.{key}")
         ]
-        until = time.monotonic() + SETTLE
-        while time.monotonic() < until:
-            if not (acks.keys() - self.seen or published - self.delivered):
-                break
-            await asyncio.sleep(AGAIN)
+
+        async def arrived() -> bool:
+            return not (acks.keys() - self.seen or published - self.delivered)
+
+        await waited(arrived)
         return {
-            "gaps": {role: round(gap, 3) for role, gap in self.gaps.longest.items()},
+            "gaps": {role: round(gap, 3) for role, gap in gaps.items()},
             "counts": counts,
             "lost": lost,
             "unseen": len(acks.keys() - self.seen),
@@ -226,20 +238,25 @@ async def stored(stream: JetStreamContext, name: str, seq: int, subject: str) ->
             await asyncio.sleep(AGAIN)
 
 
-async def settle(stream: JetStreamContext) -> float:
-    """Return after how many seconds all replicas of everything are current."""
+async def waited(done: Callable[[], Awaitable[bool]]) -> float:
+    """Return after how many seconds something is so."""
     began = time.monotonic()
     while time.monotonic() < began + SETTLE:
         with contextlib.suppress(*RESULTS):
-            clusters = [(await stream.stream_info(name)).cluster for name in (f"KV_{BUCKET}", STREAM)]
-            clusters.append((await stream.consumer_info(STREAM, CONSUMER)).cluster)
-            if all(
-                each and each.leader and each.replicas and all(one.current and not one.offline for one in each.replicas)
-                for each in clusters
-            ):
+            if await done():
                 return time.monotonic() - began
         await asyncio.sleep(AGAIN)
     return SETTLE
+
+
+async def current(stream: JetStreamContext) -> bool:
+    """Return whether all replicas of everything are current."""
+    clusters = [(await stream.stream_info(name)).cluster for name in (f"KV_{BUCKET}", STREAM)]
+    clusters.append((await stream.consumer_info(STREAM, CONSUMER)).cluster)
+    return all(
+        each and each.leader and each.replicas and all(one.current and not one.offline for one in each.replicas)
+        for each in clusters
+    )
 
 
 async def fill(stream: JetStreamContext, mebibytes: int) -> None:
@@ -257,7 +274,7 @@ async def main(size: int) -> None:
     """Serve one line after the other."""
     clients = Clients(size)
     stream = (await connected()).jetstream()
-    await settle(stream)
+    await waited(partial(current, stream))
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -266,6 +283,7 @@ async def main(size: int) -> None:
             clients.publish(),
             clients.watch(),
             clients.work(),
+            clients.look_up(),
             *(clients.write(number) for number in range(WRITERS)),
             *(clients.read(number) for number in range(READERS)),
         ):

@@ -26,6 +26,11 @@ class Row:
         gaps: dict[str, float] = self.found["gaps"]
         return max(gaps.get(role, 0.0) for role in ("writer", "publisher"))
 
+    @property
+    def nameless(self) -> float:
+        """The longest time that the cluster did not tell where the servers are, to clients that had to connect again."""
+        return float(self.found["gaps"].get("name", 0.0))
+
     def count(self, what: str, *roles: str) -> int:
         """Return how often something happened to clients."""
         return sum(self.found["counts"].get(f"{role}{what}", 0) for role in roles)
@@ -81,7 +86,8 @@ def broken(row: Row) -> list[str]:
     if row.found["undelivered"]:
         told.append(f"{operation.what}: a durable consumer missed {row.found['undelivered']} acknowledged messages")
     if operation.planned and row.gap > MOST:
-        told.append(f"{operation.what}: a writer waited {row.gap:.2f} s, more than {MOST:.0f} s")
+        network = f"; the servers' name was not found for {row.nameless:.2f} s" if row.nameless > MOST else ""
+        told.append(f"{operation.what}: a writer waited {row.gap:.2f} s, more than {MOST:.0f} s{network}")
     if operation.planned and row.errors:
         told.append(f"{operation.what}: {row.errors} requests failed for good although they were tried again")
     return told

@@ -15,9 +15,8 @@ from nats.js.errors import NoStreamResponseError
 
 from bringing import Pair, furnish, names, pair, positions
 from cli import Natsmith
-from natsmith.adapters.closing import ended
 from versions import VERSIONS, Hands
-from waiting import eventually
+from waiting import eventually, over
 
 PAIRS = [*((each, each) for each in VERSIONS), (VERSIONS[0], VERSIONS[-1])]
 KINDS = ("EMPTY", "INT", "KV_b", "LOG", "MIR", "OBJ_o", "PURGED", "SEALED", "WQ")
@@ -224,8 +223,10 @@ async def test_somebody_who_still_writes_there_is_told_of(newest_pair: Pair, tmp
 
     writer = asyncio.create_task(writes())
     natsmith = Natsmith(tmp_path, here)
-    ran = await natsmith("bring", "--from", there.server)
-    await ended(writer)
+    try:
+        ran = await natsmith("bring", "--from", there.server)
+    finally:
+        await over(writer)
     assert 3 == ran.code, ran.text
     assert "somebody writes to it at" in ran.stderr
     assert [] == await names(many)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -83,6 +84,7 @@ def main() -> int:
         if given.only:
             parser.error("the operation version needs NATS_IMAGE_BEFORE, the image that is upgraded to NATS_IMAGE")
         names = [each for each in names if each != "version"]
+    shutil.rmtree(KEPT, ignore_errors=True)
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for servers in given.servers or ["ours", "untuned"]:

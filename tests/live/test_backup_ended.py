@@ -24,6 +24,23 @@ SOON = 5
 ENDING = [signal.SIGTERM, signal.SIGHUP]
 
 
+@contextmanager
+def _done(number: signal.Signals, by: signal.Handlers) -> Iterator[None]:
+    """Start runs that inherit what is done at a signal, whatever nohup or a shell chose for these tests."""
+    before = signal.signal(number, by)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.fixture(autouse=True)
+def hung_up() -> Iterator[None]:
+    """Have runs end with their terminal, also where these tests do not."""
+    with _done(signal.SIGHUP, signal.SIG_DFL):
+        yield
+
+
 async def _there(place: Path) -> bool:
     return bool(os.listdir(place))
 
@@ -101,12 +118,8 @@ async def test_nohup_is_heeded(servers: Servers, tmp_path: Path, hands: Hands) -
     """Who has a run ignore that its terminal is closed gets a whole backup."""
     there, _ = await _filled(servers, hands, tmp_path / "spool")
     reads, writes = os.pipe()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
-    try:
-        with os.fdopen(writes, "wb") as pipe:
-            process = await Natsmith(tmp_path, there).start("backup", "-", stdout=pipe)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with _done(signal.SIGHUP, signal.SIG_IGN), os.fdopen(writes, "wb") as pipe:
+        process = await Natsmith(tmp_path, there).start("backup", "-", stdout=pipe)
     with os.fdopen(reads, "rb") as file:
         assert os.read(reads, 1)
         process.send_signal(signal.SIGHUP)

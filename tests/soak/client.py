@@ -239,13 +239,14 @@ async def stored(stream: JetStreamContext, name: str, seq: int, subject: str) ->
 
 
 async def waited(done: Callable[[], Awaitable[bool]]) -> float:
-    """Return after how many seconds something is so."""
-    began = time.monotonic()
-    while time.monotonic() < began + SETTLE:
+    """Return after how many seconds somebody asked whether something is so, and it was."""
+    began = asked = time.monotonic()
+    while asked < began + SETTLE:
         with contextlib.suppress(*RESULTS):
             if await done():
-                return time.monotonic() - began
+                return asked - began
         await asyncio.sleep(AGAIN)
+        asked = time.monotonic()
     return SETTLE
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from natsmith.adapters import answers
@@ -21,7 +22,7 @@ PAGES_AT_ONCE = 8
 """A page of 256 streams is some 300 kB, and a client drops answers that pile up."""
 
 UNHEARD_SECONDS = 2
-"""How long the other servers of a cluster may need to hear that a stream was made, or took another subject."""
+"""How long the other servers of a cluster may need to hear that a stream was made, restored, or took another subject."""
 
 ASK_AGAIN_SECONDS = 0.05
 """Nobody announces that they have heard it."""
@@ -32,6 +33,18 @@ RESTART_SECONDS = 30
 LIST_AGAIN_SECONDS = 0.5
 
 Entry = TypeVar("Entry")
+
+
+async def heard(ask: Callable[[], Awaitable[Entry]]) -> Entry:
+    """Return the answer; what nobody hears is asked again for as long as servers may not know yet who does."""
+    until = clock() + UNHEARD_SECONDS
+    while True:
+        try:
+            return await ask()
+        except Unheard:
+            if clock() >= until:
+                raise
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
 class Api:
@@ -138,13 +151,5 @@ class Api:
 
     async def _stored(self, subject: str, payload: bytes, headers: dict[str, str] | None, *, patient: bool) -> int:
         """Return the sequence that a message got; who is *patient* waits for servers that do not know its stream yet."""
-        until = clock() + (UNHEARD_SECONDS if patient else 0)
-        while True:
-            try:
-                answer = await self._answer(f"publish on {subject}", subject, payload, headers)
-            except Unheard:
-                if clock() >= until:
-                    raise
-                await asyncio.sleep(ASK_AGAIN_SECONDS)
-            else:
-                return int(answer["seq"])
+        ask = partial(self._answer, f"publish on {subject}", subject, payload, headers)
+        return int((await (heard(ask) if patient else ask()))["seq"])

@@ -11,9 +11,11 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from natsmith.adapters import answers
+from natsmith.adapters.api import heard
 from natsmith.adapters.jetstream import NO_PEERS, PEERS_AGAIN_SECONDS, PEERS_SECONDS, JetStream
 from natsmith.adapters.server import Config, Refused, StreamInfo
 from natsmith.adapters.sources import PIECE, SILENT_SECONDS, Source
@@ -166,7 +168,7 @@ async def _begin(target: JetStream, name: str, config: Config, taken: StreamInfo
 
 
 async def _send(target: JetStream, name: str, into: str, piece: bytes, seconds: float) -> dict[str, Any]:
-    data, _ = await target.link.exchange(into, piece, within=seconds)
+    data, _ = await heard(partial(target.link.exchange, into, piece, within=seconds))
     answer: dict[str, Any] = json.loads(data) if data.startswith(b"{") else {}
     refused = answers.refusal(f"STREAM.RESTORE.{name}", answer)
     if refused and GAVE_UP in refused.text:

@@ -96,13 +96,13 @@ class Release:
             "jobs", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=provisioner"
         )
 
-    def natsmith(self, *words: str, stdin: str | None = None, may_fail: bool = False) -> Ran:
+    def natsmith(self, *words: str, stdin: str = "", may_fail: bool = False) -> Ran:
         """Run natsmith in the toolbox, which may read *stdin*."""
         # `kubectl exec` does not wait for a pod that is about to start.
         self.namespace.kubectl("rollout", "status", f"deploy/{self.fullname}-toolbox", "--timeout=60s", may_fail=True)
         return self.namespace.kubectl(
             *("exec", "-i", f"deploy/{self.fullname}-toolbox", "--", "natsmith", *words),
-            stdin=stdin or "",
+            stdin=stdin,
             may_fail=may_fail,
         )
 
